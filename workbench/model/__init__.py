@@ -1,0 +1,1 @@
+"""Values: identifiers, money, instruments, market data, orders and their events, positions."""

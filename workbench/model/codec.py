@@ -1,0 +1,126 @@
+"""Messages to bytes and back: msgpack for machines, JSON for people. Round-trips are exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workbench.model import commands as c
+from workbench.model import data as d
+from workbench.model import events as e
+from workbench.model import instruments as i
+from workbench.model import reports as r
+from workbench.model.errors import CodecError
+from workbench.model.orders import Order
+
+MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
+    d.Quote,
+    d.Trade,
+    d.Bar,
+    d.BidAskBar,
+    d.DataGap,
+    i.CurrencyPair,
+    i.CryptoPerpetual,
+    i.Equity,
+    i.Future,
+    e.OrderInitialized,
+    e.OrderDenied,
+    e.OrderSubmitted,
+    e.OrderAccepted,
+    e.OrderRejected,
+    e.OrderCanceled,
+    e.OrderExpired,
+    e.OrderTriggered,
+    e.OrderEmulated,
+    e.OrderReleased,
+    e.OrderPendingUpdate,
+    e.OrderPendingCancel,
+    e.OrderModifyRejected,
+    e.OrderCancelRejected,
+    e.OrderUpdated,
+    e.OrderFilled,
+    e.PositionOpened,
+    e.PositionChanged,
+    e.PositionClosed,
+    e.AccountState,
+    e.TimeEvent,
+    e.LoopStalled,
+    e.ComponentFaulted,
+    c.Subscribe,
+    c.Unsubscribe,
+    c.RequestData,
+    c.DataResponse,
+    c.SubmitOrder,
+    c.ModifyOrder,
+    c.CancelOrder,
+    c.CancelAllOrders,
+    c.QueryOrder,
+    c.ShutdownSystem,
+    r.OrderStatusReport,
+    r.FillReport,
+    r.PositionReport,
+    Order,
+)
+"""Every type that can be encoded; its class name is its tag."""
+
+_union: Any = MESSAGE_TYPES[0]
+for _kind in MESSAGE_TYPES[1:]:
+    _union = _union | _kind
+
+_msgpack = msgspec.msgpack.Encoder()
+_json = msgspec.json.Encoder()
+_from_msgpack: Any = msgspec.msgpack.Decoder(_union)
+_from_json: Any = msgspec.json.Decoder(_union)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return a message as msgpack.
+
+    Raises:
+        CodecError: If it is not one of `MESSAGE_TYPES`.
+    """
+    return _checked(_msgpack, message)
+
+
+def encode_json(message: msgspec.Struct) -> bytes:
+    """Return a message as UTF-8 JSON.
+
+    Raises:
+        CodecError: If it is not one of `MESSAGE_TYPES`.
+    """
+    return _checked(_json, message)
+
+
+def decode(data: bytes) -> Any:
+    """Return the message that `encode` wrote.
+
+    Raises:
+        CodecError: If the bytes are not a message.
+    """
+    return _read(_from_msgpack, data)
+
+
+def decode_json(data: bytes) -> Any:
+    """Return the message that `encode_json` wrote.
+
+    Raises:
+        CodecError: If the bytes are not a message.
+    """
+    return _read(_from_json, data)
+
+
+def _checked(encoder: Any, message: msgspec.Struct) -> bytes:
+    if type(message) not in _KNOWN:
+        raise CodecError(f"{type(message).__name__} is not a message type")
+    return encoder.encode(message)
+
+
+def _read(decoder: Any, data: bytes) -> Any:
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise CodecError(f"not a workbench message: {error}") from error
+
+
+_KNOWN = frozenset(MESSAGE_TYPES)

@@ -1,0 +1,68 @@
+"""The one exception tree: everything workbench raises on purpose is a `WorkbenchError`."""
+
+from __future__ import annotations
+
+
+class WorkbenchError(Exception):
+    """Anything workbench refuses or cannot do; the text says what was expected, found, and what to do."""
+
+
+class ConfigError(WorkbenchError, ValueError):
+    """A configuration value or argument is not usable."""
+
+
+class DataError(WorkbenchError, ValueError):
+    """Market data that cannot be loaded or is not what it claims to be."""
+
+
+class InstrumentError(WorkbenchError, LookupError):
+    """An instrument that nobody knows, or that is defined inconsistently."""
+
+
+class CodecError(WorkbenchError, ValueError):
+    """Bytes that are not a message, or a value that is not a message."""
+
+
+class LifecycleError(WorkbenchError, RuntimeError):
+    """A lifecycle step that is not allowed in the present state."""
+
+
+class OrderStateError(WorkbenchError, RuntimeError):
+    """An event that an order in its present state cannot take."""
+
+
+class DuplicateFillError(OrderStateError):
+    """A fill whose trade id the order already holds."""
+
+
+class SenderError(WorkbenchError, RuntimeError):
+    """A channel sender was asked for where none is bound."""
+
+
+class RunnerError(WorkbenchError, RuntimeError):
+    """The runner was used in a way its state does not allow."""
+
+
+class ClientError(WorkbenchError, RuntimeError):
+    """A data or execution client failed, or none serves what was asked for."""
+
+
+class StrategyError(WorkbenchError, RuntimeError):
+    """An exception raised by a strategy or actor, with its name and the event that caused it.
+
+    The original exception is the `__cause__`, so a traceback shows it whole.
+
+    Attributes:
+        strategy_id: The id of the actor or strategy that raised.
+        callback: The name of the callback, such as `on_quote`.
+        event: The message being handled, or None for a callback without one.
+    """
+
+    def __init__(self, strategy_id: str, callback: str, event: object, error: BaseException) -> None:
+        self.strategy_id = strategy_id
+        self.callback = callback
+        self.event = event
+        handling = "" if event is None else f" handling {event!r}"
+        super().__init__(
+            f"{strategy_id} raised {type(error).__name__} in {callback}{handling}: {error}"
+        )

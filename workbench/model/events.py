@@ -1,0 +1,261 @@
+"""What happened: immutable order, position, account and system events.
+
+Every event carries `ts_event`, when it happened, and `ts_init`, when the object was made (integer
+nanoseconds, UTC). Amounts are `Decimal`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from workbench.model.enums import (
+    AccountType,
+    LiquiditySide,
+    OrderSide,
+    OrderType,
+    PositionSide,
+    TimeInForce,
+)
+from workbench.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    ComponentId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    TradeId,
+    VenueOrderId,
+)
+from workbench.model.money import ZERO, Currency
+
+
+class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What all order events share."""
+
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    client_order_id: ClientOrderId
+    ts_event: int
+    ts_init: int
+
+
+class OrderInitialized(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """An order was made; holds everything that defines it."""
+
+    side: OrderSide
+    order_type: OrderType
+    quantity: Decimal
+    time_in_force: TimeInForce = TimeInForce.GTC
+    price: Decimal | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """The risk engine refused it: `code` for programs, `reason` for people. Nothing was sent."""
+
+    code: str
+    reason: str
+
+
+class OrderSubmitted(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """It was sent to the venue."""
+
+    account_id: AccountId
+
+
+class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """The venue has it."""
+
+    account_id: AccountId
+    venue_order_id: VenueOrderId
+
+
+class OrderRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """The venue refused it."""
+
+    account_id: AccountId
+    reason: str
+
+
+class OrderCanceled(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """It no longer rests."""
+
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+    reason: str = ""
+
+
+class OrderExpired(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Its time in force ended."""
+
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+
+
+class OrderTriggered(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Its trigger was reached."""
+
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+
+
+class OrderEmulated(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Its trigger is watched on our side."""
+
+
+class OrderReleased(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Its trigger was reached on our side."""
+
+    released_price: Decimal
+
+
+class OrderPendingUpdate(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """A modification is on its way."""
+
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+
+
+class OrderPendingCancel(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """A cancel is on its way."""
+
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+
+
+class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """A modification was refused; the order is as it was."""
+
+    reason: str
+    code: str = ""
+    account_id: AccountId | None = None
+
+
+class OrderCancelRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """A cancel was refused; the order is as it was."""
+
+    reason: str
+    account_id: AccountId | None = None
+
+
+class OrderUpdated(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Quantity or price are now these; None leaves one as it was."""
+
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+
+
+class OrderFilled(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """A fill: `quantity` at `price`, with its commission (negative for a rebate)."""
+
+    account_id: AccountId
+    venue_order_id: VenueOrderId
+    trade_id: TradeId
+    side: OrderSide
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    commission_currency: Currency
+    liquidity: LiquiditySide
+    reconciliation: bool = False
+
+
+class PositionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What all position events share: the position as it is after the event.
+
+    `signed_quantity` is negative for a short; `realized_pnl` is in `currency`, with commissions.
+    """
+
+    position_id: PositionId
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    account_id: AccountId
+    client_order_id: ClientOrderId
+    side: PositionSide
+    signed_quantity: Decimal
+    average_open: Decimal
+    average_close: Decimal | None
+    realized_pnl: Decimal
+    currency: Currency
+    ts_event: int
+    ts_init: int
+
+
+class PositionOpened(PositionEvent, frozen=True, kw_only=True, tag=True):
+    """A position was opened."""
+
+
+class PositionChanged(PositionEvent, frozen=True, kw_only=True, tag=True):
+    """A position grew or shrank."""
+
+
+class PositionClosed(PositionEvent, frozen=True, kw_only=True, tag=True):
+    """A position was closed."""
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """One currency of an account: `total`, and how much of it is `locked`."""
+
+    currency: Currency
+    total: Decimal
+    locked: Decimal = ZERO
+
+    @property
+    def free(self) -> Decimal:
+        """Return what can be used."""
+        return self.total - self.locked
+
+
+class MarginBalance(msgspec.Struct, frozen=True):
+    """The margin one instrument ties up, in `currency`."""
+
+    instrument_id: InstrumentId
+    currency: Currency
+    initial: Decimal
+    maintenance: Decimal
+
+
+class AccountState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An account's balances as its venue (or its simulation) has them now."""
+
+    account_id: AccountId
+    account_type: AccountType
+    base_currency: Currency | None
+    balances: tuple[Balance, ...]
+    margins: tuple[MarginBalance, ...] = ()
+    ts_event: int
+    ts_init: int
+
+
+class TimeEvent(msgspec.Struct, frozen=True, tag=True):
+    """A timer or alert fired: `ts_event` is when it was due."""
+
+    name: str
+    ts_event: int
+    ts_init: int
+
+
+class LoopStalled(msgspec.Struct, frozen=True, tag=True):
+    """The node's loop was kept from running, by a cell for example.
+
+    `duration_ns` was measured; `ts_event` is its end on the node's clock.
+    """
+
+    duration_ns: int
+    ts_event: int
+    ts_init: int
+
+
+class ComponentFaulted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A strategy or client failed and took no further part."""
+
+    component_id: ComponentId
+    reason: str
+    ts_event: int
+    ts_init: int

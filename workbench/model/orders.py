@@ -1,0 +1,256 @@
+"""An order and the one function that changes it: `Order.apply`, one event at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from workbench.model import events as e
+from workbench.model.enums import OrderSide, OrderStatus, OrderType, TimeInForce
+from workbench.model.errors import DuplicateFillError, OrderStateError
+from workbench.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    TradeId,
+    VenueOrderId,
+)
+from workbench.model.money import ZERO
+from workbench.model.order_state import (
+    CLOSED,
+    IN_FLIGHT,
+    OPEN,
+    PENDING,
+    OrderTrigger,
+    next_status,
+)
+
+
+class Order(msgspec.Struct, kw_only=True, weakref=True, tag=True):
+    """An order as we know it: what defines it, and what became of it.
+
+    Only `apply` changes it. Read `status`, `filled_quantity`, `average_price`, `is_open`.
+    """
+
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    client_order_id: ClientOrderId
+    side: OrderSide
+    order_type: OrderType
+    quantity: Decimal
+    time_in_force: TimeInForce
+    price: Decimal | None
+    post_only: bool
+    reduce_only: bool
+    ts_init: int
+    ts_last: int
+    status: OrderStatus = OrderStatus.INITIALIZED
+    account_id: AccountId | None = None
+    venue_order_id: VenueOrderId | None = None
+    position_id: PositionId | None = None
+    filled_quantity: Decimal = ZERO
+    average_price: Decimal | None = None
+    commission: Decimal = ZERO
+    trade_ids: list[TradeId] = msgspec.field(default_factory=list[TradeId])
+    reason: str = ""
+    status_before_pending: OrderStatus | None = None
+
+    @staticmethod
+    def from_initialized(event: e.OrderInitialized) -> Order:
+        """Return the order that the event defines."""
+        return Order(
+            strategy_id=event.strategy_id,
+            instrument_id=event.instrument_id,
+            client_order_id=event.client_order_id,
+            side=event.side,
+            order_type=event.order_type,
+            quantity=event.quantity,
+            time_in_force=event.time_in_force,
+            price=event.price,
+            post_only=event.post_only,
+            reduce_only=event.reduce_only,
+            ts_init=event.ts_init,
+            ts_last=event.ts_init,
+        )
+
+    def to_initialized(self) -> e.OrderInitialized:
+        """Return the event that defines this order as it is now."""
+        return e.OrderInitialized(
+            strategy_id=self.strategy_id,
+            instrument_id=self.instrument_id,
+            client_order_id=self.client_order_id,
+            side=self.side,
+            order_type=self.order_type,
+            quantity=self.quantity,
+            time_in_force=self.time_in_force,
+            price=self.price,
+            post_only=self.post_only,
+            reduce_only=self.reduce_only,
+            ts_event=self.ts_init,
+            ts_init=self.ts_init,
+        )
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """Return what is still to be filled."""
+        return self.quantity - self.filled_quantity
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether it rests at the venue."""
+        return self.status in OPEN
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Return whether an answer of the venue is awaited."""
+        return self.status in IN_FLIGHT
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it is over."""
+        return self.status in CLOSED
+
+    def apply(self, event: e.OrderEvent) -> None:
+        """Change the order by one event; on an error nothing has changed.
+
+        Raises:
+            OrderStateError: If the order's state does not allow it, or a fill is too large.
+            DuplicateFillError: If a fill's trade id is already there.
+        """
+        _APPLY[type(event)](self, event)
+        self.ts_last = event.ts_event
+
+    def _move(self, trigger: OrderTrigger) -> None:
+        self.status = next_status(self.status, trigger, self.client_order_id)
+        self.status_before_pending = None
+
+    def _pend(self, trigger: OrderTrigger) -> None:
+        before = self.status
+        self.status = next_status(before, trigger, self.client_order_id)
+        if before not in PENDING:
+            self.status_before_pending = before
+
+    def _settle_pending(self) -> None:
+        """Return to the state before the first pending one, corrected by fills since."""
+        before = self.status_before_pending
+        if before is None:
+            return
+        if self.filled_quantity and before is not OrderStatus.SUBMITTED:
+            before = OrderStatus.PARTIALLY_FILLED
+        self.status = before
+        self.status_before_pending = None
+
+
+def _denied(order: Order, event: e.OrderDenied) -> None:
+    order._move(OrderTrigger.DENY)
+    order.reason = event.reason
+
+
+def _submitted(order: Order, event: e.OrderSubmitted) -> None:
+    order._move(OrderTrigger.SUBMIT)
+    order.account_id = event.account_id
+
+
+def _accepted(order: Order, event: e.OrderAccepted) -> None:
+    order._move(OrderTrigger.ACCEPT)
+    order.account_id = event.account_id
+    order.venue_order_id = event.venue_order_id
+
+
+def _rejected(order: Order, event: e.OrderRejected) -> None:
+    order._move(OrderTrigger.REJECT)
+    order.account_id = event.account_id
+    order.reason = event.reason
+
+
+def _canceled(order: Order, event: e.OrderCanceled) -> None:
+    order._move(OrderTrigger.CANCEL)
+    order.reason = event.reason
+
+
+def _mover(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
+    def move(order: Order, event: e.OrderEvent) -> None:
+        order._move(trigger)
+
+    return move
+
+
+def _pender(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
+    def pend(order: Order, event: e.OrderEvent) -> None:
+        order._pend(trigger)
+
+    return pend
+
+
+def _refused(order: Order, event: e.OrderModifyRejected | e.OrderCancelRejected) -> None:
+    order._settle_pending()
+
+
+def _updated(order: Order, event: e.OrderUpdated) -> None:
+    if order.status not in OPEN and order.status is not OrderStatus.SUBMITTED:
+        raise OrderStateError(
+            f"order {order.client_order_id} is {order.status.value} and cannot be updated;"
+            " only an open order can"
+        )
+    if event.quantity is not None and event.quantity < order.filled_quantity:
+        raise OrderStateError(
+            f"order {order.client_order_id} has {order.filled_quantity} filled;"
+            f" its quantity cannot become {event.quantity}"
+        )
+    if event.quantity is not None:
+        order.quantity = event.quantity
+    if event.price is not None:
+        order.price = event.price
+    if event.venue_order_id is not None:
+        order.venue_order_id = event.venue_order_id
+    order._settle_pending()
+
+
+def _filled(order: Order, event: e.OrderFilled) -> None:
+    before = order.filled_quantity
+    if before and event.trade_id in order.trade_ids:
+        raise DuplicateFillError(
+            f"order {order.client_order_id} already holds a fill with trade id {event.trade_id};"
+            " the second one was not applied"
+        )
+    filled = before + event.quantity
+    if filled > order.quantity:
+        raise OrderStateError(
+            f"order {order.client_order_id} is for {order.quantity} and has {before} filled;"
+            f" a fill of {event.quantity} is too large and was not applied"
+        )
+    trigger = OrderTrigger.FILL_REST if filled == order.quantity else OrderTrigger.FILL_PART
+    order._move(trigger)
+    if before:
+        old = order.average_price or ZERO
+        order.average_price = (old * before + event.price * event.quantity) / filled
+    else:
+        order.average_price = event.price
+    order.filled_quantity = filled
+    order.commission += event.commission
+    order.account_id = event.account_id
+    order.venue_order_id = event.venue_order_id
+    order.trade_ids.append(event.trade_id)
+
+
+_APPLY: dict[type[e.OrderEvent], Callable[[Order, e.OrderEvent], None]] = {  # pyright: ignore[reportAssignmentType]
+    e.OrderDenied: _denied,
+    e.OrderEmulated: _mover(OrderTrigger.EMULATE),
+    e.OrderReleased: _mover(OrderTrigger.RELEASE),
+    e.OrderSubmitted: _submitted,
+    e.OrderAccepted: _accepted,
+    e.OrderRejected: _rejected,
+    e.OrderCanceled: _canceled,
+    e.OrderExpired: _mover(OrderTrigger.EXPIRE),
+    e.OrderTriggered: _mover(OrderTrigger.TRIGGER),
+    e.OrderPendingUpdate: _pender(OrderTrigger.PEND_UPDATE),
+    e.OrderPendingCancel: _pender(OrderTrigger.PEND_CANCEL),
+    e.OrderModifyRejected: _refused,
+    e.OrderCancelRejected: _refused,
+    e.OrderUpdated: _updated,
+    e.OrderFilled: _filled,
+}
