@@ -1,0 +1,63 @@
+"""Options, markers and the hypothesis profile of the whole suite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+TRIAL_FRACTION = 10  # the usual run makes every tenth of a long trial's repetitions
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="run long trials whole, and ten times as many hypothesis examples",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    full = config.getoption("--full")
+    in_ci = bool(os.environ.get("CI"))
+    settings.register_profile(
+        "workbench",
+        max_examples=1000 if full else 100,
+        deadline=None,  # a timing never decides a test
+        derandomize=in_ci,  # the same commit gives the same answer; new examples are found at desks
+        print_blob=True,
+    )
+    if config.getoption("--hypothesis-profile", default=None) is None:
+        settings.load_profile("workbench")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out `bench` unless the -m expression names it, and `full` unless --full is given."""
+    left_out = set()
+    if "bench" not in (config.getoption("-m") or ""):
+        left_out.add("bench")
+    if not config.getoption("--full"):
+        left_out.add("full")
+    kept, deselected = [], []
+    for item in items:
+        marked = any(item.get_closest_marker(name) for name in left_out)
+        (deselected if marked else kept).append(item)
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def repetitions(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How often to repeat a long trial: `repetitions(1000)` is 1000 with --full, else 100.
+
+    Use it with a fixed seed, so that the shorter trial is the beginning of the whole one.
+    """
+    full = bool(request.config.getoption("--full"))
+
+    def scaled(whole: int) -> int:
+        return whole if full else max(1, whole // TRIAL_FRACTION)
+
+    return scaled
