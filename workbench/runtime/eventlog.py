@@ -1,0 +1,87 @@
+"""The in-memory event log: what was asked for and what happened, in order, replayable to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from workbench.model.codec import encode
+from workbench.runtime.channels import ChannelName
+
+
+class RecordKind(StrEnum):
+    """The kinds of record, those of the journal."""
+
+    RUN = "run"
+    TIME = "time"
+    DATA_COMMAND = "data_command"
+    COMMAND = "command"
+    EVENT = "event"
+    DERIVED = "derived"
+    STALL = "stall"
+
+
+_KIND_OF = {
+    ChannelName.TIME_EVENTS: RecordKind.TIME,
+    ChannelName.EXECUTION_EVENTS: RecordKind.EVENT,
+    ChannelName.TRADING_COMMANDS: RecordKind.COMMAND,
+    ChannelName.DATA_COMMANDS: RecordKind.DATA_COMMAND,
+}
+
+TRADING_KINDS = (RecordKind.COMMAND, RecordKind.EVENT, RecordKind.DERIVED)
+"""The kinds that are equal, byte for byte, between a backtest and a replay of the same data."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One entry: the number of the handled message it belongs to, its kind, the message."""
+
+    number: int
+    kind: RecordKind
+    message: Any
+
+
+class EventLog:
+    """Holds records in the order they happened. Market data is not logged.
+
+    A dispatcher's `tap` fills it; events that engines derive (positions, new orders) are added
+    with `derived`, under the number of the message that caused them.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[tuple[int, RecordKind, Any]] = []
+
+    def tap(self, number: int, channel: ChannelName, message: Any) -> None:
+        """Take a handled message from a dispatcher."""
+        if channel is not ChannelName.DATA_EVENTS:
+            self._records.append((number, _KIND_OF[channel], message))
+
+    def add(self, number: int, kind: RecordKind, message: Any) -> None:
+        """Add a record of any kind."""
+        self._records.append((number, kind, message))
+
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Iterate over the records, oldest first."""
+        return (Record(*record) for record in self._records)
+
+    def records(self, kinds: Iterable[RecordKind] | None = None) -> list[Record]:
+        """Return the records, all or those of some kinds."""
+        wanted = frozenset(RecordKind if kinds is None else kinds)
+        return [Record(*record) for record in self._records if record[1] in wanted]
+
+    def to_bytes(self, kinds: Iterable[RecordKind] | None = None) -> bytes:
+        """Return the records as msgpack, without their numbers, for comparing two runs.
+
+        Args:
+            kinds: Which kinds; all by default, `TRADING_KINDS` to compare a backtest and a replay.
+        """
+        parts: list[bytes] = []
+        for record in self.records(kinds):
+            parts.extend((record.kind.value.encode(), b"\t", encode(record.message), b"\n"))
+        return b"".join(parts)

@@ -1,0 +1,146 @@
+"""Engine lanes: the visible entrances of the engines, each with counters and a task.
+
+A lane without I/O is drained synchronously, in the runner's order: `put` handles the message at
+once unless one is being handled, and then right after it. Its task waits for the lane's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class LaneName(StrEnum):
+    """The eight lanes."""
+
+    DATA_COMMANDS = "data_commands"
+    DATA_REQUESTS = "data_requests"
+    DATA_RESPONSES = "data_responses"
+    DATA = "data"
+    RISK_COMMANDS = "risk_commands"
+    RISK_EVENTS = "risk_events"
+    EXECUTION_COMMANDS = "execution_commands"
+    EXECUTION_EVENTS = "execution_events"
+
+
+class LaneStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane's counters at one moment."""
+
+    name: str
+    count_in: int
+    count_out: int
+    depth: int
+    high_water: int
+    is_closed: bool
+
+
+class Lane:
+    """One entrance of an engine.
+
+    Args:
+        name: Which of the eight it is.
+        handler: What handles its messages.
+    """
+
+    def __init__(self, name: LaneName, handler: Callable[[Any], None]) -> None:
+        self.name = name
+        self.count_in = 0
+        self.count_out = 0
+        self.high_water = 0
+        self._handler = handler
+        self._waiting: deque[Any] = deque()
+        self._busy = False
+        self._closed = False
+        self._future: asyncio.Future[None] | None = None
+
+    def put(self, message: Any) -> None:
+        """Handle a message now, or right after the one that is being handled."""
+        self.count_in += 1
+        if self._busy:
+            self._waiting.append(message)
+            self.high_water = max(self.high_water, len(self._waiting))
+            return
+        self._busy = True
+        try:
+            self._handler(message)
+            self.count_out += 1
+            while self._waiting:
+                self._handler(self._waiting.popleft())
+                self.count_out += 1
+        finally:
+            self._busy = False
+
+    def count(self, messages: int) -> None:
+        """Count messages that a driver handed to the engine by a resolved route."""
+        self.count_in += messages
+        self.count_out += messages
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether its sentinel has come."""
+        return self._closed
+
+    def close(self) -> None:
+        """Put the sentinel: what waits is left uncounted as out, and `run` ends."""
+        self._closed = True
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def run(self) -> None:
+        """Wait for the sentinel; a cancellation ends it too."""
+        if not self._closed:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
+
+    def statistics(self) -> LaneStatistics:
+        """Return the counters as they are now."""
+        return LaneStatistics(
+            name=self.name.value,
+            count_in=self.count_in,
+            count_out=self.count_out,
+            depth=len(self._waiting),
+            high_water=self.high_water,
+            is_closed=self._closed,
+        )
+
+
+class Lanes:
+    """The eight lanes of one core.
+
+    Args:
+        handlers: What handles the messages of each.
+    """
+
+    def __init__(self, handlers: dict[LaneName, Callable[[Any], None]]) -> None:
+        self.data_commands = Lane(LaneName.DATA_COMMANDS, handlers[LaneName.DATA_COMMANDS])
+        self.data_requests = Lane(LaneName.DATA_REQUESTS, handlers[LaneName.DATA_REQUESTS])
+        self.data_responses = Lane(LaneName.DATA_RESPONSES, handlers[LaneName.DATA_RESPONSES])
+        self.data = Lane(LaneName.DATA, handlers[LaneName.DATA])
+        self.risk_commands = Lane(LaneName.RISK_COMMANDS, handlers[LaneName.RISK_COMMANDS])
+        self.risk_events = Lane(LaneName.RISK_EVENTS, handlers[LaneName.RISK_EVENTS])
+        self.execution_commands = Lane(
+            LaneName.EXECUTION_COMMANDS, handlers[LaneName.EXECUTION_COMMANDS]
+        )
+        self.execution_events = Lane(
+            LaneName.EXECUTION_EVENTS, handlers[LaneName.EXECUTION_EVENTS]
+        )
+
+    def __iter__(self) -> Iterator[Lane]:
+        """Iterate in the order data, risk, execution."""
+        yield from (self.data_commands, self.data_requests, self.data_responses, self.data)
+        yield from (self.risk_commands, self.risk_events)
+        yield from (self.execution_commands, self.execution_events)
+
+    def close(self) -> None:
+        """Put a sentinel into each."""
+        for lane in self:
+            lane.close()
+
+    def statistics(self) -> list[LaneStatistics]:
+        """Return the counters of all eight."""
+        return [lane.statistics() for lane in self]
