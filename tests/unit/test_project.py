@@ -19,6 +19,7 @@ import workbench
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGE = ROOT / "workbench"
+VERSION = ".".join(str(part) for part in sys.version_info[:3])
 
 
 def test_version_is_the_same_in_package_metadata_and_pyproject() -> None:
@@ -114,6 +115,12 @@ sys.version_info = (3, 9, 18, "final", 0)
 exec(sys.argv[1])' "$3"
 """
 
+PYTHON_WITHOUT_VENV = """#!/bin/sh
+exec "{real}" -I -c 'import sys
+sys.modules["ensurepip"] = None
+exec(sys.argv[1])' "$3"
+"""
+
 BROKEN_SHIM = """#!/bin/sh
 echo "pyenv: python3: command not found" >&2
 exit 127
@@ -179,6 +186,9 @@ def prepared(clone: Clone) -> Clone:
     ("script", "reason"),
     [
         pytest.param(OLD_PYTHON, "is Python 3.9.18", id="too old"),
+        pytest.param(
+            PYTHON_WITHOUT_VENV, f"is Python {VERSION}, but cannot make", id="without ensurepip"
+        ),
         pytest.param(BROKEN_SHIM, "does not run", id="shim that fails"),
         pytest.param("#!/bin/sh\n", "did not answer as a Python does", id="no Python at all"),
     ],
