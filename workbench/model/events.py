@@ -227,6 +227,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     account_id: AccountId
     account_type: AccountType
     base_currency: Currency | None
+    leverage: Decimal = Decimal(1)
     balances: tuple[Balance, ...]
     margins: tuple[MarginBalance, ...] = ()
     ts_event: int

@@ -1,0 +1,1 @@
+"""Data, risk and execution engines, portfolio, accounts, cache, and the client ports."""

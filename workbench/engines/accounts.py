@@ -1,0 +1,247 @@
+"""Account arithmetic: what a fill, a resting order and a position do to balances and margins.
+
+MARGIN: balance = start + sum of realised profit (commissions included); resting orders lock
+initial margin, positions maintenance margin, both divided by leverage. CASH, per currency:
+balance = start + signed flows - commissions; resting orders lock what they would spend.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from decimal import Decimal
+
+from workbench.model.enums import AccountType, OrderSide
+from workbench.model.errors import ConfigError
+from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
+from workbench.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, StrategyId
+from workbench.model.instruments import Instrument
+from workbench.model.money import ZERO, Currency, Money, round_to_digits
+from workbench.model.positions import Position, split_flip
+
+_NO_POSITION = PositionId("")
+
+
+class Account(ABC):
+    """Balances of one account, moved by fills.
+
+    Args:
+        account_id: Its name.
+        starting_balances: What it holds at first.
+        base_currency: The one currency it is kept in, or None for several.
+        leverage: Divides margins.
+        round_money: Round each fill's money to the currency's digits, as some venues do.
+    """
+
+    account_type: AccountType
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        starting_balances: list[Money],
+        *,
+        base_currency: Currency | None = None,
+        leverage: Decimal = Decimal(1),
+        round_money: bool = False,
+    ) -> None:
+        if not starting_balances:
+            raise ConfigError(f"account {account_id} needs a starting balance, such as '1_000_000 USD'")
+        self.account_id = account_id
+        self.base_currency = base_currency
+        self.leverage = leverage
+        self.round_money = round_money
+        self._totals: dict[str, Decimal] = {}
+        self._currencies: dict[str, Currency] = {}
+        for money in starting_balances:
+            if money.amount < 0:
+                raise ConfigError(f"a starting balance must not be negative; got {money}")
+            self._move(money.currency, money.amount)
+        self._locks: dict[ClientOrderId, tuple[str, Decimal]] = {}
+        self._locked: dict[str, Decimal] = {}
+
+    @abstractmethod
+    def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
+        """Move the balances by one fill."""
+
+    @abstractmethod
+    def order_lock(
+        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+    ) -> tuple[Currency, Decimal]:
+        """Return what a resting order ties up."""
+
+    def lock_order(
+        self,
+        client_order_id: ClientOrderId,
+        instrument: Instrument,
+        side: OrderSide,
+        quantity: Decimal,
+        price: Decimal,
+    ) -> None:
+        """Lock what a resting order ties up, in place of what it did before."""
+        self.unlock_order(client_order_id)
+        unit, amount = self.order_lock(instrument, side, quantity, price)
+        if amount:
+            self._currencies.setdefault(unit.code, unit)
+            self._totals.setdefault(unit.code, ZERO)
+            self._locks[client_order_id] = unit.code, amount
+            self._locked[unit.code] = self._locked.get(unit.code, ZERO) + amount
+
+    def unlock_order(self, client_order_id: ClientOrderId) -> bool:
+        """Free what an order that is over tied up; return whether there was anything."""
+        lock = self._locks.pop(client_order_id, None)
+        if lock is None:
+            return False
+        self._locked[lock[0]] -= lock[1]
+        return True
+
+    def margins(self) -> tuple[MarginBalance, ...]:
+        """Return the margins of positions; none in a cash account."""
+        return ()
+
+    def state(self, ts_ns: int) -> AccountState:
+        """Return balances and margins as an event."""
+        margins = self.margins()
+        locked = dict(self._locked)
+        for margin in margins:
+            code = margin.currency.code
+            locked[code] = locked.get(code, ZERO) + margin.maintenance
+        return AccountState(
+            account_id=self.account_id,
+            account_type=self.account_type,
+            base_currency=self.base_currency,
+            leverage=self.leverage,
+            balances=tuple(
+                Balance(self._currencies[code], total, locked.get(code, ZERO))
+                for code, total in self._totals.items()
+            ),
+            margins=margins,
+            ts_event=ts_ns,
+            ts_init=ts_ns,
+        )
+
+    def _move(self, unit: Currency, amount: Decimal) -> None:
+        if self.round_money:
+            amount = round_to_digits(amount, unit)
+        code = unit.code
+        self._currencies.setdefault(code, unit)
+        self._totals[code] = self._totals.get(code, ZERO) + amount
+
+
+class CashAccount(Account):
+    """An account that trades what it has."""
+
+    account_type = AccountType.CASH
+
+    def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
+        """Exchange base for quote, or money for shares."""
+        sign = fill.side.sign
+        worth = instrument.notional(fill.quantity, fill.price)
+        self._move(instrument.settlement_currency, -sign * worth)
+        if instrument.base_currency is not None:
+            self._move(instrument.base_currency, sign * fill.quantity * instrument.multiplier)
+        self._move(fill.commission_currency, -fill.commission)
+
+    def order_lock(
+        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+    ) -> tuple[Currency, Decimal]:
+        """Return the notional of a buy, the base quantity of a sell."""
+        if side is OrderSide.BUY:
+            return instrument.settlement_currency, instrument.notional(quantity, price)
+        if instrument.base_currency is not None:
+            return instrument.base_currency, quantity * instrument.multiplier
+        return instrument.settlement_currency, ZERO
+
+
+class MarginAccount(Account):
+    """An account whose balance moves by realised profit."""
+
+    account_type = AccountType.MARGIN
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        starting_balances: list[Money],
+        *,
+        base_currency: Currency | None = None,
+        leverage: Decimal = Decimal(1),
+        round_money: bool = False,
+    ) -> None:
+        super().__init__(
+            account_id,
+            starting_balances,
+            base_currency=base_currency,
+            leverage=leverage,
+            round_money=round_money,
+        )
+        self._positions: dict[tuple[InstrumentId, StrategyId], Position] = {}
+
+    def position_quantity(self, instrument_id: InstrumentId, strategy_id: StrategyId) -> Decimal:
+        """Return the signed quantity a strategy holds."""
+        position = self._positions.get((instrument_id, strategy_id))
+        return ZERO if position is None else position.signed_quantity
+
+    def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
+        """Net the fill into its strategy's position and move the balance by what that realised."""
+        key = (fill.instrument_id, fill.strategy_id)
+        unit = instrument.settlement_currency
+        if fill.commission_currency == unit:
+            commission = fill.commission
+        else:
+            commission = ZERO
+            self._move(fill.commission_currency, -fill.commission)
+        if self.round_money:
+            commission = round_to_digits(commission, unit)
+        position = self._positions.get(key)
+        held = ZERO if position is None else position.signed_quantity
+        realized = ZERO
+        for quantity, share in split_flip(held, fill.side, fill.quantity, commission):
+            if position is None or not position.is_open:
+                position = Position(
+                    position_id=_NO_POSITION,
+                    strategy_id=fill.strategy_id,
+                    account_id=self.account_id,
+                    instrument=instrument,
+                    entry=fill.side,
+                )
+            before = position.realized_pnl
+            position.apply(fill.side, quantity, fill.price, share, fill.ts_event)
+            realized += position.realized_pnl - before
+        if position is not None and position.is_open:
+            self._positions[key] = position
+        else:
+            self._positions.pop(key, None)
+        self._move(unit, realized)
+
+    def order_lock(
+        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+    ) -> tuple[Currency, Decimal]:
+        """Return the initial margin."""
+        if not instrument.margin_init:
+            return instrument.settlement_currency, ZERO
+        worth = instrument.notional(quantity, price)
+        return instrument.settlement_currency, worth * instrument.margin_init / self.leverage
+
+    def margins(self) -> tuple[MarginBalance, ...]:
+        """Return the margins of open positions, at their average open price."""
+        found: list[MarginBalance] = []
+        for position in self._positions.values():
+            instrument = position.instrument
+            if not (instrument.margin_init or instrument.margin_maint):
+                continue
+            worth = instrument.notional(position.quantity, position.average_open) / self.leverage
+            found.append(
+                MarginBalance(
+                    instrument.id,
+                    instrument.settlement_currency,
+                    worth * instrument.margin_init,
+                    worth * instrument.margin_maint,
+                )
+            )
+        return tuple(found)
+
+
+ACCOUNT_TYPES: dict[AccountType, Callable[..., Account]] = {
+    AccountType.CASH: CashAccount,
+    AccountType.MARGIN: MarginAccount,
+}
+"""Which class keeps an account of which type."""

@@ -1,0 +1,118 @@
+"""The client ports: what a data or execution client must be, whichever venue it speaks to.
+
+Commands reach a client synchronously and must return at once; a client that does I/O starts a task
+of its own. Clients answer through the senders they read when they were constructed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from workbench.model.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    ModifyOrder,
+    QueryOrder,
+    RequestData,
+    SubmitOrder,
+    Subscribe,
+    Unsubscribe,
+)
+from workbench.model.events import AccountState
+from workbench.model.identifiers import AccountId, ClientId, Venue
+from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
+
+
+class DataClient(ABC):
+    """A source of market data.
+
+    Attributes:
+        client_id: Its name, unique in a node.
+        venues: The venues it serves; None for any.
+    """
+
+    client_id: ClientId
+    venues: frozenset[Venue] | None = None
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Connect, and send the instruments it serves as data events."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Disconnect; nothing is sent afterwards."""
+
+    @abstractmethod
+    def subscribe(self, command: Subscribe) -> None:
+        """Begin to send what is subscribed to."""
+
+    @abstractmethod
+    def unsubscribe(self, command: Unsubscribe) -> None:
+        """Stop sending it."""
+
+    @abstractmethod
+    def request(self, command: RequestData) -> None:
+        """Send a `DataResponse` with this request's id, sooner or later."""
+
+    async def run(self) -> None:
+        """Stream until cancelled; started when the node's phase is `running`.
+
+        A client that streams from its own tasks leaves this as it is.
+        """
+
+
+@dataclass(frozen=True)
+class VenueState:
+    """Everything a venue reports of one account at one moment."""
+
+    account: AccountState
+    orders: list[OrderStatusReport] = field(default_factory=list[OrderStatusReport])
+    fills: list[FillReport] = field(default_factory=list[FillReport])
+    positions: list[PositionReport] = field(default_factory=list[PositionReport])
+
+
+class ExecutionClient(ABC):
+    """A way to a venue's order entry, for one account.
+
+    Attributes:
+        client_id: Its name, unique in a node.
+        venue: The venue whose instruments it trades.
+        account_id: The account it trades for.
+    """
+
+    client_id: ClientId
+    venue: Venue
+    account_id: AccountId
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Connect, and send the account's state as an execution event."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Disconnect; nothing is sent afterwards."""
+
+    @abstractmethod
+    async def venue_state(self) -> VenueState:
+        """Return what the venue holds, for reconciliation."""
+
+    @abstractmethod
+    def submit_order(self, command: SubmitOrder) -> None:
+        """Send an order; `OrderSubmitted` comes first among its events."""
+
+    @abstractmethod
+    def modify_order(self, command: ModifyOrder) -> None:
+        """Send a change of an order."""
+
+    @abstractmethod
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Send a cancel."""
+
+    @abstractmethod
+    def cancel_all_orders(self, command: CancelAllOrders) -> None:
+        """Send a cancel of all open orders of a strategy in an instrument."""
+
+    @abstractmethod
+    def query_order(self, command: QueryOrder) -> None:
+        """Ask what became of an order; the answer is an `OrderStatusReport`."""
