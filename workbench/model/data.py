@@ -53,7 +53,8 @@ class BarSpec(msgspec.Struct, frozen=True, cache_hash=True):
         match = re.fullmatch(r"(\d+)-([a-zA-Z]+)(?:-([a-zA-Z]+))?", text)
         if match is None:
             raise ConfigError(
-                f"a bar specification is STEP-AGGREGATION-PRICE, such as '1-minute-last'; got {text!r}"
+                "a bar specification is STEP-AGGREGATION-PRICE, such as '1-minute-last';"
+                f" got {text!r}"
             )
         return BarSpec(
             int(match[1]),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class WorkbenchError(Exception):
-    """Anything workbench refuses or cannot do; the text says what was expected, found, and what to do."""
+    """Anything workbench refuses or cannot do.
+
+    The text says what was expected, what was found, and what to do.
+    """
 
 
 class ConfigError(WorkbenchError, ValueError):
@@ -58,7 +61,9 @@ class StrategyError(WorkbenchError, RuntimeError):
         event: The message being handled, or None for a callback without one.
     """
 
-    def __init__(self, strategy_id: str, callback: str, event: object, error: BaseException) -> None:
+    def __init__(
+        self, strategy_id: str, callback: str, event: object, error: BaseException
+    ) -> None:
         self.strategy_id = strategy_id
         self.callback = callback
         self.event = event

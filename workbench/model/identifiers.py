@@ -86,8 +86,8 @@ class ClientOrderIds:
         longest = f"{self._prefix}{10**8}"
         if not _CLIENT_ORDER_ID.fullmatch(longest):
             raise ConfigError(
-                "venues take client order ids of at most 36 characters out of A-Z a-z 0-9 . : / _ -;"
-                f" {longest!r} would not do: shorten the run or owner tag"
+                "venues take client order ids of at most 36 characters out of A-Z a-z 0-9 . : / _ -"
+                f"; {longest!r} would not do: shorten the run or owner tag"
             )
 
     def next(self) -> ClientOrderId:

@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from workbench.model.errors import ConfigError, InstrumentError
-from workbench.model.identifiers import InstrumentId, Venue, parse_instrument_id, symbol_of, venue_of
+from workbench.model.identifiers import (
+    InstrumentId,
+    Venue,
+    parse_instrument_id,
+    symbol_of,
+    venue_of,
+)
 from workbench.model.money import ZERO, Currency, currency
 
 GRID_TOLERANCE = 1e-6
@@ -85,10 +91,14 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
         parse_instrument_id(self.id)
         for name in ("price_increment", "quantity_increment", "multiplier"):
             if getattr(self, name) <= 0:
-                raise InstrumentError(f"{self.id}: {name} must be positive; got {getattr(self, name)}")
+                raise InstrumentError(
+                    f"{self.id}: {name} must be positive; got {getattr(self, name)}"
+                )
         for name in ("margin_init", "margin_maint"):
             if getattr(self, name) < 0:
-                raise InstrumentError(f"{self.id}: {name} must not be negative; got {getattr(self, name)}")
+                raise InstrumentError(
+                    f"{self.id}: {name} must not be negative; got {getattr(self, name)}"
+                )
         for low, high in (("min_quantity", "max_quantity"), ("min_notional", "max_notional")):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
@@ -194,7 +204,9 @@ def _exact(value: Number, increment: Decimal, what: str) -> Decimal:
         raise ConfigError(f"{what} must be a finite number; got {value!r}")
     steps = value / float(increment)
     nearest = round(steps)
-    return increment * nearest if abs(steps - nearest) <= GRID_TOLERANCE else to_decimal(value, what)
+    return (
+        increment * nearest if abs(steps - nearest) <= GRID_TOLERANCE else to_decimal(value, what)
+    )
 
 
 def _definition(instrument_id: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def currency(value: str | Currency) -> Currency:
     found = CURRENCIES.get(value.upper())
     if found is None:
         raise ConfigError(
-            f"no currency {value!r} is known; for one of your own pass Currency({value!r}, digits=...)"
+            f"no currency {value!r} is known;"
+            f" for one of your own pass Currency({value!r}, digits=...)"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""The order state table: one dict from (status, trigger) to status, one function that applies it."""
+"""The order state table: one dict from (status, trigger) to status, one function applies it."""
 
 from __future__ import annotations
 
@@ -83,9 +83,7 @@ def _rows() -> Iterator[tuple[tuple[S, OrderTrigger], S]]:
 TRANSITIONS: Mapping[tuple[S, OrderTrigger], S] = MappingProxyType(dict(_rows()))
 """The whole table."""
 
-OPEN = frozenset(
-    {S.ACCEPTED, S.TRIGGERED, S.PENDING_UPDATE, S.PENDING_CANCEL, S.PARTIALLY_FILLED}
-)
+OPEN = frozenset({S.ACCEPTED, S.TRIGGERED, S.PENDING_UPDATE, S.PENDING_CANCEL, S.PARTIALLY_FILLED})
 IN_FLIGHT = frozenset({S.SUBMITTED, S.PENDING_UPDATE, S.PENDING_CANCEL})
 PENDING = frozenset({S.PENDING_UPDATE, S.PENDING_CANCEL})
 CLOSED = frozenset({S.DENIED, S.REJECTED, S.CANCELED, S.EXPIRED, S.FILLED})

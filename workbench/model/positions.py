@@ -90,8 +90,8 @@ class Position(msgspec.Struct, kw_only=True, weakref=True):
             self.average_open = (self.average_open * held + price * signed) / total
         elif quantity > abs(held):
             raise OrderStateError(
-                f"position {self.position_id} holds {held}; a {side.value} of {quantity} would turn it"
-                " around: split the fill first"
+                f"position {self.position_id} holds {held}; a {side.value} of {quantity} would turn"
+                " it around: split the fill first"
             )
         else:
             self._close(quantity, price, -signed)
