@@ -127,7 +127,11 @@ class OrderPendingCancel(OrderEvent, frozen=True, kw_only=True, tag=True):
 
 
 class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
-    """A modification was refused; the order is as it was."""
+    """A modification was refused; the order is as it was.
+
+    `code` is set where our risk engine refused it, so that it was never sent and leaves what is
+    pending at the venue pending; it is empty where the venue refused it.
+    """
 
     reason: str
     code: str = ""

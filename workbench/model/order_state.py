@@ -89,6 +89,15 @@ PENDING = frozenset({S.PENDING_UPDATE, S.PENDING_CANCEL})
 CLOSED = frozenset({S.DENIED, S.REJECTED, S.CANCELED, S.EXPIRED, S.FILLED})
 
 
+def allowed_now(status: S) -> str:
+    """Return the triggers that the table has for a status, for a message.
+
+    >>> allowed_now(S.CANCELED)
+    'fill_part, fill_rest'
+    """
+    return ", ".join(trigger.value for trigger in _ALLOWED.get(status, ())) or "nothing"
+
+
 def next_status(status: S, trigger: OrderTrigger, client_order_id: str = "") -> S:
     """Return the status that `trigger` leads to.
 
@@ -100,9 +109,9 @@ def next_status(status: S, trigger: OrderTrigger, client_order_id: str = "") -> 
     """
     found = TRANSITIONS.get((status, trigger))
     if found is None:
-        allowed = ", ".join(t.value for t in _ALLOWED.get(status, ())) or "nothing"
         order = f"order {client_order_id}" if client_order_id else "an order"
         raise OrderStateError(
-            f"{order} is {status.value} and cannot {trigger.value}; allowed now: {allowed}"
+            f"{order} is {status.value} and cannot {trigger.value};"
+            f" allowed now: {allowed_now(status)}"
         )
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -26,8 +27,11 @@ from workbench.model.order_state import (
     OPEN,
     PENDING,
     OrderTrigger,
+    allowed_now,
     next_status,
 )
+
+_Located = e.OrderCanceled | e.OrderExpired | e.OrderTriggered
 
 
 class Order(msgspec.Struct, kw_only=True, weakref=True, tag=True):
@@ -118,96 +122,118 @@ class Order(msgspec.Struct, kw_only=True, weakref=True, tag=True):
         """Change the order by one event; on an error nothing has changed.
 
         Raises:
-            OrderStateError: If the order's state does not allow it, or a fill is too large.
+            OrderStateError: If the order's state does not allow it, or a quantity does not fit.
             DuplicateFillError: If a fill's trade id is already there.
         """
         _APPLY[type(event)](self, event)
         self.ts_last = event.ts_event
 
-    def _move(self, trigger: OrderTrigger) -> None:
-        self.status = next_status(self.status, trigger, self.client_order_id)
-        self.status_before_pending = None
 
-    def _pend(self, trigger: OrderTrigger) -> None:
-        before = self.status
-        self.status = next_status(before, trigger, self.client_order_id)
-        if before not in PENDING:
-            self.status_before_pending = before
+# The functions of the table at the end. Each checks everything before it changes anything.
 
-    def _settle_pending(self) -> None:
-        """Return to the state before the first pending one, corrected by fills since."""
-        before = self.status_before_pending
-        if before is None:
-            return
-        if self.filled_quantity and before is not OrderStatus.SUBMITTED:
-            before = OrderStatus.PARTIALLY_FILLED
-        self.status = before
-        self.status_before_pending = None
+
+def _move(order: Order, trigger: OrderTrigger) -> None:
+    order.status = next_status(order.status, trigger, order.client_order_id)
+    order.status_before_pending = None
+
+
+def _locate(order: Order, event: _Located) -> None:
+    """Keep where the order rests: one that was found at the venue has not been accepted here."""
+    if order.venue_order_id is None:
+        order.venue_order_id = event.venue_order_id
+        order.account_id = order.account_id or event.account_id
+
+
+def _settle_pending(order: Order) -> None:
+    """Return to the state before the first pending one; a fill since then has ended the pending."""
+    before = order.status_before_pending
+    if before is not None:
+        order.status = before
+        order.status_before_pending = None
 
 
 def _denied(order: Order, event: e.OrderDenied) -> None:
-    order._move(OrderTrigger.DENY)
+    _move(order, OrderTrigger.DENY)
     order.reason = event.reason
 
 
 def _submitted(order: Order, event: e.OrderSubmitted) -> None:
-    order._move(OrderTrigger.SUBMIT)
+    _move(order, OrderTrigger.SUBMIT)
     order.account_id = event.account_id
 
 
 def _accepted(order: Order, event: e.OrderAccepted) -> None:
-    order._move(OrderTrigger.ACCEPT)
+    _move(order, OrderTrigger.ACCEPT)
     order.account_id = event.account_id
     order.venue_order_id = event.venue_order_id
 
 
 def _rejected(order: Order, event: e.OrderRejected) -> None:
-    order._move(OrderTrigger.REJECT)
+    _move(order, OrderTrigger.REJECT)
     order.account_id = event.account_id
     order.reason = event.reason
 
 
 def _canceled(order: Order, event: e.OrderCanceled) -> None:
-    order._move(OrderTrigger.CANCEL)
+    _move(order, OrderTrigger.CANCEL)
+    _locate(order, event)
     order.reason = event.reason
 
 
-def _mover(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
-    def move(order: Order, event: e.OrderEvent) -> None:
-        order._move(trigger)
+def _expired(order: Order, event: e.OrderExpired) -> None:
+    _move(order, OrderTrigger.EXPIRE)
+    _locate(order, event)
 
-    return move
+
+def _triggered(order: Order, event: e.OrderTriggered) -> None:
+    _move(order, OrderTrigger.TRIGGER)
+    _locate(order, event)
+
+
+def _emulated(order: Order, _: e.OrderEmulated) -> None:
+    _move(order, OrderTrigger.EMULATE)
+
+
+def _released(order: Order, _: e.OrderReleased) -> None:
+    _move(order, OrderTrigger.RELEASE)
 
 
 def _pender(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
-    def pend(order: Order, event: e.OrderEvent) -> None:
-        order._pend(trigger)
+    def pend(order: Order, _: e.OrderEvent) -> None:
+        before = order.status
+        order.status = next_status(before, trigger, order.client_order_id)
+        if before not in PENDING:
+            order.status_before_pending = before
 
     return pend
 
 
-def _refused(order: Order, event: e.OrderModifyRejected | e.OrderCancelRejected) -> None:
-    order._settle_pending()
+def _modify_rejected(order: Order, event: e.OrderModifyRejected) -> None:
+    # A modification that was refused here never left: what is pending at the venue still is.
+    if not event.code:
+        _settle_pending(order)
+
+
+def _cancel_rejected(order: Order, _: e.OrderCancelRejected) -> None:
+    _settle_pending(order)
 
 
 def _updated(order: Order, event: e.OrderUpdated) -> None:
     if order.status not in OPEN and order.status is not OrderStatus.SUBMITTED:
-        raise OrderStateError(
-            f"order {order.client_order_id} is {order.status.value} and cannot be updated;"
-            " only an open order can"
-        )
-    if event.quantity is not None and event.quantity < order.filled_quantity:
-        raise OrderStateError(
-            f"order {order.client_order_id} has {order.filled_quantity} filled;"
-            f" its quantity cannot become {event.quantity}"
-        )
-    if event.quantity is not None:
-        order.quantity = event.quantity
+        raise _refusal(order, "update")
+    quantity = event.quantity
+    if quantity is not None:
+        if quantity < order.filled_quantity or quantity <= 0:
+            raise OrderStateError(
+                f"order {order.client_order_id} has {order.filled_quantity} filled;"
+                f" its quantity cannot become {quantity}"
+            )
+        order.quantity = quantity
     if event.price is not None:
         order.price = event.price
     if event.venue_order_id is not None:
         order.venue_order_id = event.venue_order_id
-    order._settle_pending()
+    _settle_pending(order)
 
 
 def _filled(order: Order, event: e.OrderFilled) -> None:
@@ -218,13 +244,17 @@ def _filled(order: Order, event: e.OrderFilled) -> None:
             " the second one was not applied"
         )
     filled = before + event.quantity
-    if filled > order.quantity:
+    if filled == order.quantity:
+        trigger = OrderTrigger.FILL_REST
+    elif before < filled < order.quantity:
+        trigger = OrderTrigger.FILL_PART
+    else:
+        unfit = "not positive" if filled <= before else "too large"
         raise OrderStateError(
             f"order {order.client_order_id} is for {order.quantity} and has {before} filled;"
-            f" a fill of {event.quantity} is too large and was not applied"
+            f" a fill of {event.quantity} is {unfit} and was not applied"
         )
-    trigger = OrderTrigger.FILL_REST if filled == order.quantity else OrderTrigger.FILL_PART
-    order._move(trigger)
+    _move(order, trigger)
     if before:
         old = order.average_price or ZERO
         order.average_price = (old * before + event.price * event.quantity) / filled
@@ -237,20 +267,33 @@ def _filled(order: Order, event: e.OrderFilled) -> None:
     order.trade_ids.append(event.trade_id)
 
 
-_APPLY: dict[type[e.OrderEvent], Callable[[Order, e.OrderEvent], None]] = {  # pyright: ignore[reportAssignmentType]
+def _initialized(order: Order, _: e.OrderInitialized) -> None:
+    raise _refusal(order, "initialize")
+
+
+def _refusal(order: Order, what: str) -> OrderStateError:
+    return OrderStateError(
+        f"order {order.client_order_id} is {order.status.value} and cannot {what};"
+        f" allowed now: {allowed_now(order.status)}"
+    )
+
+
+# `Any`: each function takes the event type it stands beside.
+_APPLY: dict[type[e.OrderEvent], Callable[[Order, Any], None]] = {
+    e.OrderInitialized: _initialized,
     e.OrderDenied: _denied,
-    e.OrderEmulated: _mover(OrderTrigger.EMULATE),
-    e.OrderReleased: _mover(OrderTrigger.RELEASE),
+    e.OrderEmulated: _emulated,
+    e.OrderReleased: _released,
     e.OrderSubmitted: _submitted,
     e.OrderAccepted: _accepted,
     e.OrderRejected: _rejected,
     e.OrderCanceled: _canceled,
-    e.OrderExpired: _mover(OrderTrigger.EXPIRE),
-    e.OrderTriggered: _mover(OrderTrigger.TRIGGER),
+    e.OrderExpired: _expired,
+    e.OrderTriggered: _triggered,
     e.OrderPendingUpdate: _pender(OrderTrigger.PEND_UPDATE),
     e.OrderPendingCancel: _pender(OrderTrigger.PEND_CANCEL),
-    e.OrderModifyRejected: _refused,
-    e.OrderCancelRejected: _refused,
+    e.OrderModifyRejected: _modify_rejected,
+    e.OrderCancelRejected: _cancel_rejected,
     e.OrderUpdated: _updated,
     e.OrderFilled: _filled,
 }
