@@ -33,7 +33,8 @@ def join(parts: Sequence[Dataset]) -> Dataset:
         if after.ts[0] <= before.ts[-1]:
             raise DataError(
                 f"{before.source} and {after.source} both hold {before.kind.value} of"
-                f" {before.name} and overlap from {format_ns(int(after.ts[0]))}; cut one of them with .select(start, end)"
+                f" {before.name} and overlap from {format_ns(int(after.ts[0]))};"
+                " cut one of them with .select(start, end)"
             )
     return JoinedDataset(parts)
 

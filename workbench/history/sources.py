@@ -219,10 +219,12 @@ def _any_column(name: str, values: Any) -> Column:
         return _series_column(name, values)
     if type(values).__module__.split(".")[0] == "pyarrow":
         return _arrow_column(name, values)
-    if np.ndim(values) != 1:
+    if isinstance(values, list | tuple):
+        # Left to itself, NumPy would turn numbers beside text into text.
+        return Column(name, np.fromiter(values, object, len(values)))
+    array = np.asarray(values)
+    if array.ndim != 1:
         raise DataError(
             f"dict: column {name!r} must be one-dimensional; got {type(values).__name__}"
         )
-    is_mixed = isinstance(values, list | tuple)  # NumPy would turn numbers beside text into text
-    array = np.asarray(values, dtype=object if is_mixed else None)
     return Column(name, array)

@@ -81,15 +81,17 @@ def _localize(moments: AnyArray, column: Column, rows: Rows, tz: str | tzinfo | 
     import pandas as pd
 
     try:
-        return (
-            pd.DatetimeIndex(moments).tz_localize(tz).tz_convert("UTC").to_numpy("datetime64[ns]")
-        )
+        wall = pd.DatetimeIndex(moments)
+        localized = wall.tz_localize(tz, ambiguous="NaT", nonexistent="NaT").tz_convert("UTC")
     except (LookupError, ValueError, TypeError, OSError) as error:
-        # Unknown zones are LookupError, clock changes ValueError, a wrong argument TypeError.
+        raise DataError(f"{rows.label}: tz={tz!r} is no known time zone") from error
+    unclear = first_true(np.asarray(localized.isna()))
+    if unclear is not None:
         raise DataError(
-            f"{rows.label}: the times in column {column.name!r} cannot be read in"
-            f" tz={tz!r}: {error}"
-        ) from error
+            f"{rows.at(unclear)}: {column.name} {wall[unclear]} does not exist once in {tz}: the"
+            " clocks were changed then; give the times in UTC"
+        )
+    return localized.to_numpy("datetime64[ns]")
 
 
 def _from_integers(values: AnyArray, column: Column, rows: Rows) -> Int64Array:
