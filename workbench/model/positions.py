@@ -2,7 +2,9 @@
 
 Realised profit includes commissions when they are charged. For a linear instrument the profit of
 closing `q` at `p` is `q * multiplier * (p - average_open)`, for an inverse one
-`q * multiplier * (1/average_open - 1/p)`.
+`q * multiplier * (1/average_open - 1/p)`. Accordingly an average price is the arithmetic mean
+weighted by quantity for a linear instrument and the harmonic one for an inverse one: only so is
+the sum of profits what the fills cost and brought.
 """
 
 from __future__ import annotations
@@ -87,7 +89,10 @@ class Position(msgspec.Struct, kw_only=True, weakref=True):
             self.average_open = price
             self.ts_opened = self.ts_opened or ts_event
         elif side is self.entry:
-            self.average_open = (self.average_open * held + price * signed) / total
+            if self.instrument.is_inverse:
+                self.average_open = total / (held / self.average_open + signed / price)
+            else:
+                self.average_open = (self.average_open * held + price * signed) / total
         elif quantity > abs(held):
             raise OrderStateError(
                 f"position {self.position_id} holds {held}; a {side.value} of {quantity} would turn"
@@ -107,13 +112,15 @@ class Position(msgspec.Struct, kw_only=True, weakref=True):
             self.ts_closed = ts_event
 
     def _close(self, quantity: Decimal, price: Decimal, signed_closed: Decimal) -> None:
-        before = self.closed_quantity
-        if before:
-            old = self.average_close or ZERO
-            self.average_close = (old * before + price * quantity) / (before + quantity)
-        else:
+        before, old = self.closed_quantity, self.average_close
+        closed = before + quantity
+        if old is None:
             self.average_close = price
-        self.closed_quantity = before + quantity
+        elif self.instrument.is_inverse:
+            self.average_close = closed / (before / old + quantity / price)
+        else:
+            self.average_close = (old * before + price * quantity) / closed
+        self.closed_quantity = closed
         self.realized_pnl += self.instrument.profit(signed_closed, self.average_open, price)
 
     def unrealized_pnl(self, price: Decimal) -> Decimal:
@@ -144,5 +151,6 @@ def split_flip(
     opposes = held < 0 if side is OrderSide.BUY else held > 0
     if not opposes or quantity <= size:
         return ((quantity, commission),)
-    closing = commission * size / quantity
-    return ((size, closing), (quantity - size, commission - closing))
+    # Subtracted twice: the larger of two parts that add up exactly leaves no digits for rounding.
+    opening = commission - commission * size / quantity
+    return ((size, commission - opening), (quantity - size, opening))
