@@ -11,7 +11,7 @@ from workbench.model import data as d
 from workbench.model import events as e
 from workbench.model import instruments as i
 from workbench.model import reports as r
-from workbench.model.errors import CodecError
+from workbench.model.errors import CodecError, InstrumentError
 from workbench.model.orders import Order
 
 MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
@@ -78,7 +78,7 @@ def encode(message: msgspec.Struct) -> bytes:
     """Return a message as msgpack.
 
     Raises:
-        CodecError: If it is not one of `MESSAGE_TYPES`.
+        CodecError: If it is not one of `MESSAGE_TYPES`, or a value does not fit (integers: 64 bit).
     """
     return _checked(_msgpack, message)
 
@@ -86,8 +86,11 @@ def encode(message: msgspec.Struct) -> bytes:
 def encode_json(message: msgspec.Struct) -> bytes:
     """Return a message as UTF-8 JSON.
 
+    JSON has no word for a float that is not finite: it becomes `null`, which `decode_json` does
+    not read as a float.
+
     Raises:
-        CodecError: If it is not one of `MESSAGE_TYPES`.
+        CodecError: If it is not one of `MESSAGE_TYPES`, or a value has no JSON form.
     """
     return _checked(_json, message)
 
@@ -113,14 +116,25 @@ def decode_json(data: bytes) -> Any:
 def _checked(encoder: Any, message: msgspec.Struct) -> bytes:
     if type(message) not in _KNOWN:
         raise CodecError(f"{type(message).__name__} is not a message type")
-    return encoder.encode(message)
+    try:
+        return encoder.encode(message)
+    except (OverflowError, TypeError, UnicodeEncodeError) as error:
+        raise CodecError(f"cannot encode {message!r}: {error}") from error
 
 
 def _read(decoder: Any, data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise CodecError(f"not a workbench message: {error}") from error
 
 
 _KNOWN = frozenset(MESSAGE_TYPES)
+
+_UNREADABLE = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    InstrumentError,  # an instrument's own check
+    ArithmeticError,  # a comparison with a Decimal that is not a number
+    RecursionError,
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class WorkbenchError(Exception):
     """Anything workbench refuses or cannot do.
@@ -46,6 +48,10 @@ class RunnerError(WorkbenchError, RuntimeError):
     """The runner was used in a way its state does not allow."""
 
 
+class ThreadError(WorkbenchError, RuntimeError):
+    """Something that belongs to one thread was changed from another."""
+
+
 class ClientError(WorkbenchError, RuntimeError):
     """A data or execution client failed, or none serves what was asked for."""
 
@@ -71,3 +77,13 @@ class StrategyError(WorkbenchError, RuntimeError):
         super().__init__(
             f"{strategy_id} raised {type(error).__name__} in {callback}{handling}: {error}"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it survive the way back from another process (without its cause, as ever)."""
+        return _restored, (type(self), str(self), self.__dict__)
+
+
+def _restored(kind: type[StrategyError], text: str, kept: dict[str, Any]) -> StrategyError:
+    error = kind.__new__(kind, text)
+    error.__dict__.update(kept)
+    return error

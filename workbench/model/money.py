@@ -5,6 +5,7 @@ All arithmetic is decimal with 28 digits (`MONEY_CONTEXT`), rounded only for dis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import total_ordering
@@ -16,6 +17,12 @@ from workbench.model.errors import ConfigError
 
 MONEY_CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN)
 """The decimal context a run computes in; drivers enter it with `decimal.localcontext`."""
+
+# Wider than money: 28 digits and a currency's own may not fit into 28, and quantize would refuse.
+_ROUNDING_CONTEXT = Context(prec=96, rounding=ROUND_HALF_EVEN)
+
+# A comma counts only between groups of three: "1,5" is a decimal comma, not fifteen.
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 
 ZERO = Decimal(0)
 
@@ -104,15 +111,19 @@ class Money(msgspec.Struct, frozen=True, eq=True):
         if isinstance(value, Money):
             return value
         parts = value.split()
+        number, code = parts if len(parts) == 2 else ("", "")
+        if _THOUSANDS.fullmatch(number):
+            number = number.replace(",", "")
         try:
-            amount = Decimal(parts[0].replace("_", "").replace(",", ""))
-            if len(parts) != 2 or not amount.is_finite():
-                raise ValueError
-        except (InvalidOperation, ValueError, IndexError):
+            amount = Decimal(number)
+        except InvalidOperation:
+            amount = None
+        if amount is None or not amount.is_finite():
             raise ConfigError(
-                f"money is an amount and a currency, such as '1_000_000 USD'; got {value!r}"
-            ) from None
-        return Money(amount, currency(parts[1]))
+                "money is an amount and a currency, such as '1_000_000 USD' or '1,000.50 EUR';"
+                f" got {value!r}"
+            )
+        return Money(amount, currency(code))
 
     def _same(self, other: Money) -> Decimal:
         if other.currency != self.currency:
@@ -153,4 +164,4 @@ class Money(msgspec.Struct, frozen=True, eq=True):
 
 def round_to_digits(amount: Decimal, unit: Currency) -> Decimal:
     """Round half-even to the digits of `unit`."""
-    return amount.quantize(Decimal(1).scaleb(-unit.digits), context=MONEY_CONTEXT)
+    return amount.quantize(Decimal(1).scaleb(-unit.digits), context=_ROUNDING_CONTEXT)
