@@ -7,7 +7,8 @@ only ways from a float to a `Decimal`, and they round where everyone can see it.
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,8 +23,14 @@ from workbench.model.identifiers import (
 )
 from workbench.model.money import ZERO, Currency, currency
 
+_LIMITS = (("min_quantity", "max_quantity"), ("min_notional", "max_notional"))
+_NEVER_NEGATIVE = ("margin_init", "margin_maint", *(name for pair in _LIMITS for name in pair))
+
 GRID_TOLERANCE = 1e-6
 """How far from a tick, in ticks, a float may lie and still mean that tick."""
+
+_TOLERANCE = Decimal(str(GRID_TOLERANCE))
+_FINE = 2.0**32  # beyond it, neighbouring floats lie further apart than the tolerance
 
 Number = Decimal | int | float | str
 _T = TypeVar("_T", bound="Instrument")
@@ -94,12 +101,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
                 raise InstrumentError(
                     f"{self.id}: {name} must be positive; got {getattr(self, name)}"
                 )
-        for name in ("margin_init", "margin_maint"):
-            if getattr(self, name) < 0:
-                raise InstrumentError(
-                    f"{self.id}: {name} must not be negative; got {getattr(self, name)}"
-                )
-        for low, high in (("min_quantity", "max_quantity"), ("min_notional", "max_notional")):
+        for name in _NEVER_NEGATIVE:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InstrumentError(f"{self.id}: {name} must not be negative; got {value}")
+        for low, high in _LIMITS:
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise InstrumentError(f"{self.id}: {low} {least} is above {high} {most}")
@@ -136,12 +142,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
         Decimal('0.3')
         """
         if isinstance(value, float):
-            if not math.isfinite(value):
-                raise ConfigError(f"quantity must be a finite number; got {value!r}")
-            steps = math.floor(value / float(self.quantity_increment) + GRID_TOLERANCE)
-            return self.quantity_increment * steps
-        number = to_decimal(value, "quantity")
-        return self.quantity_increment * (number // self.quantity_increment)
+            steps = value / float(self.quantity_increment)
+            if abs(steps) < _FINE:
+                whole = math.trunc(steps + math.copysign(GRID_TOLERANCE, steps))
+                return self.quantity_increment * whole
+        exact = self.exact_quantity(value)
+        return self.quantity_increment * _steps(exact, self.quantity_increment, ROUND_DOWN)
 
     def exact_price(self, value: Number) -> Decimal:
         """Return the tick a float means; off the grid, the number itself, for risk to refuse."""
@@ -162,14 +168,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
         except (ValueError, OverflowError):
             raise ConfigError(f"price must be a finite number; got {value!r}") from None
 
-    @property
+    @cached_property
     def tick_size(self) -> float:
-        """Return the price increment as a float (kept after the first use)."""
-        kept: dict[str, Any] = self.__dict__
-        size = kept.get("_tick_size")
-        if size is None:
-            size = kept["_tick_size"] = float(self.price_increment)
-        return size
+        """Return the price increment as a float."""
+        return float(self.price_increment)
 
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
         """Return what `quantity` at `price` is worth, in the settlement currency."""
@@ -194,34 +196,50 @@ def _digits(increment: Decimal) -> int:
 
 
 def _nearest(value: Decimal, increment: Decimal) -> Decimal:
-    return increment * (value / increment).to_integral_value()
+    return increment * _steps(value, increment, ROUND_HALF_EVEN)
+
+
+def _steps(value: Decimal, increment: Decimal, rounding: str) -> Decimal:
+    return (value / increment).to_integral_value(rounding=rounding)
 
 
 def _exact(value: Number, increment: Decimal, what: str) -> Decimal:
     if not isinstance(value, float):
         return to_decimal(value, what)
-    if not math.isfinite(value):
-        raise ConfigError(f"{what} must be a finite number; got {value!r}")
     steps = value / float(increment)
-    nearest = round(steps)
-    return (
-        increment * nearest if abs(steps - nearest) <= GRID_TOLERANCE else to_decimal(value, what)
-    )
+    if abs(steps) < _FINE:
+        nearest = round(steps)
+        on_grid = abs(steps - nearest) <= GRID_TOLERANCE
+        return increment * nearest if on_grid else to_decimal(value, what)
+    number = to_decimal(value, what)
+    whole = _steps(number, increment, ROUND_HALF_EVEN)
+    return increment * whole if abs(number / increment - whole) <= _TOLERANCE else number
 
 
 def _definition(instrument_id: str, given: dict[str, Any]) -> dict[str, Any]:
     """Turn what a user typed into exact fields: numbers into Decimal, codes into currencies."""
     fields: dict[str, Any] = {"id": parse_instrument_id(instrument_id)}
     for name, value in given.items():
-        if value is None or isinstance(value, bool):
-            fields[name] = value
-        elif name.endswith("_currency"):
+        if name.endswith("_currency"):
             fields[name] = currency(value)
-        elif name in ("underlying", "option_kind", "isin") or name.endswith("_ns"):
+        elif name in _PLAIN:
+            if type(value) is not _PLAIN[name]:
+                raise ConfigError(f"{name} must be of type {_PLAIN[name].__name__}; got {value!r}")
             fields[name] = value
         else:
             fields[name] = to_decimal(value, name)
     return fields
+
+
+_PLAIN = {
+    "is_inverse": bool,
+    "isin": str,
+    "underlying": str,
+    "activation_ns": int,
+    "expiration_ns": int,
+    "ts_event": int,
+    "ts_init": int,
+}
 
 
 def _pair_currencies(instrument_id: str, given: dict[str, Any]) -> None:
@@ -235,6 +253,18 @@ def _pair_currencies(instrument_id: str, given: dict[str, Any]) -> None:
                     f"{instrument_id}: pass {name}, or write the symbol as BASE/QUOTE.VENUE"
                 )
             given[name] = code
+
+
+def _settle(given: dict[str, Any], side: str) -> None:
+    if given.get("settlement_currency") is None:
+        given["settlement_currency"] = given[side]
+
+
+def _quote(given: dict[str, Any], code: str | Currency) -> None:
+    """Fill the quote and settlement currency, which a user may also have given by their names."""
+    if given.get("quote_currency") is None:
+        given["quote_currency"] = code
+    _settle(given, "quote_currency")
 
 
 class CurrencyPair(Instrument, frozen=True, kw_only=True, tag=True):
@@ -275,7 +305,7 @@ class CurrencyPair(Instrument, frozen=True, kw_only=True, tag=True):
             quote_currency=quote_currency,
         )
         _pair_currencies(instrument_id, given)
-        given.setdefault("settlement_currency", given["quote_currency"])
+        _settle(given, "quote_currency")
         return _make(CurrencyPair, instrument_id, given)
 
 
@@ -313,8 +343,7 @@ class CryptoPerpetual(Instrument, frozen=True, kw_only=True, tag=True):
             is_inverse=is_inverse,
         )
         _pair_currencies(instrument_id, given)
-        side = "base_currency" if is_inverse else "quote_currency"
-        given.setdefault("settlement_currency", given[side])
+        _settle(given, "base_currency" if is_inverse else "quote_currency")
         return _make(CryptoPerpetual, instrument_id, given)
 
 
@@ -347,9 +376,8 @@ class Equity(Instrument, frozen=True, kw_only=True, tag=True):
             price_increment=price_increment,
             quantity_increment=quantity_increment,
             isin=isin,
-            quote_currency=currency,
         )
-        given.setdefault("settlement_currency", currency)
+        _quote(given, currency)
         return _make(Equity, instrument_id, given)
 
 
@@ -393,19 +421,18 @@ class Future(Instrument, frozen=True, kw_only=True, tag=True):
             price_increment=price_increment,
             quantity_increment=quantity_increment,
             multiplier=multiplier,
-            quote_currency=currency,
         )
-        given.setdefault("settlement_currency", currency)
+        _quote(given, currency)
         return _make(Future, instrument_id, given)
 
 
 def _make(kind: type[_T], instrument_id: str, given: dict[str, Any]) -> _T:
     names = msgspec.structs.fields(kind)
-    known = {field.name for field in names}
+    known = {field.name for field in names} - {"id"}
     unknown = sorted(set(given) - known)
     if unknown:
         raise ConfigError(
             f"{kind.__name__}.define has no argument {', '.join(map(repr, unknown))};"
-            f" it takes {', '.join(sorted(known - {'id'}))}"
+            f" it takes {', '.join(sorted(known))}"
         )
     return kind(**_definition(instrument_id, {k: v for k, v in given.items() if v is not None}))
