@@ -59,7 +59,7 @@ class Order(msgspec.Struct, kw_only=True, weakref=True, tag=True):
     filled_quantity: Decimal = ZERO
     average_price: Decimal | None = None
     commission: Decimal = ZERO
-    trade_ids: list[TradeId] = msgspec.field(default_factory=list[TradeId])
+    trade_ids: list[TradeId] = []  # msgspec copies it
     reason: str = ""
     status_before_pending: OrderStatus | None = None
 
