@@ -24,8 +24,10 @@ from workbench.model.errors import ClientError, ConfigError, OrderStateError
 from workbench.model.events import (
     AccountState,
     OrderCancelRejected,
+    OrderDenied,
     OrderEvent,
     OrderFilled,
+    OrderInitialized,
     OrderPendingCancel,
     OrderPendingUpdate,
     PositionChanged,
@@ -69,7 +71,7 @@ class ExecutionEngine:
             `events.position.STRATEGY` and `events.account.ACCOUNT`.
         send_event: Takes the events made here.
         on_applied: Told each order event after it was applied; the risk engine listens.
-        on_derived: Told each position event; the event log listens.
+        on_derived: Told each event made here; the event log listens.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class ExecutionEngine:
         bus: MessageBus,
         send_event: Callable[[Any], None],
         on_applied: Callable[[OrderEvent], None],
-        on_derived: Callable[[PositionEvent], None],
+        on_derived: Callable[[PositionEvent | OrderInitialized], None],
     ) -> None:
         self.refused_events: list[tuple[OrderEvent, str]] = []
         self._cache = cache
@@ -129,6 +131,7 @@ class ExecutionEngine:
         """
         client = self._client(command.client_id, command.instrument_id)
         if isinstance(command, SubmitOrder):
+            self._tell(command.order, ())
             client.submit_order(command)
         elif isinstance(command, CancelOrder):
             self._cancel(client, command)
@@ -234,6 +237,10 @@ class ExecutionEngine:
             self._refuse(event, str(error))
             return
         self._cache.update_order(order)
+        if isinstance(event, OrderDenied):
+            # A denied order never became a command: its owner hears of its making here.
+            self._on_derived(order.to_initialized())
+            self._tell(order.to_initialized(), ())
         changes = self._apply_fill(order, event) if isinstance(event, OrderFilled) else ()
         self._on_applied(event)
         self._tell(event, changes)

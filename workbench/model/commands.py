@@ -27,7 +27,7 @@ class DataKind(StrEnum):
     BARS = "bars"
 
 
-class Subscribe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Send this data to `component_id` from now on; `bar_type` for bars only."""
 
     component_id: ComponentId
@@ -38,7 +38,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Send this data to `component_id` no longer."""
 
     component_id: ComponentId
@@ -49,7 +49,7 @@ class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class RequestData(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class RequestData(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Ask for history: `start <= ts_event < end` (nanoseconds; None: no bound), newest `limit`."""
 
     request_id: int
@@ -64,7 +64,7 @@ class RequestData(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class DataResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class DataResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """The answer to a `RequestData`, in time order; `error` says why there is none."""
 
     request_id: int
@@ -78,7 +78,7 @@ class DataResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class SubmitOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class SubmitOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Send an order; `order` holds all that defines it."""
 
     strategy_id: StrategyId
@@ -89,7 +89,7 @@ class SubmitOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Change quantity or price of an open order; None leaves one as it is."""
 
     strategy_id: StrategyId
@@ -101,7 +101,7 @@ class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Cancel one order."""
 
     strategy_id: StrategyId
@@ -111,7 +111,7 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class CancelAllOrders(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class CancelAllOrders(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Cancel all open orders of a strategy in an instrument, of one side or both."""
 
     strategy_id: StrategyId
@@ -121,7 +121,7 @@ class CancelAllOrders(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class QueryOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class QueryOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Ask the venue what became of an order; the answer is an `OrderStatusReport`."""
 
     strategy_id: StrategyId
@@ -131,7 +131,7 @@ class QueryOrder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class ShutdownSystem(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ShutdownSystem(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """End the run gracefully; the same in every set-up."""
 
     component_id: ComponentId

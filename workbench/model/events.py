@@ -31,7 +31,7 @@ from workbench.model.identifiers import (
 from workbench.model.money import ZERO, Currency
 
 
-class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """What all order events share."""
 
     strategy_id: StrategyId
@@ -41,7 +41,7 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class OrderInitialized(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderInitialized(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """An order was made; holds everything that defines it."""
 
     side: OrderSide
@@ -53,34 +53,34 @@ class OrderInitialized(OrderEvent, frozen=True, kw_only=True, tag=True):
     reduce_only: bool = False
 
 
-class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderDenied(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """The risk engine refused it: `code` for programs, `reason` for people. Nothing was sent."""
 
     code: str
     reason: str
 
 
-class OrderSubmitted(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderSubmitted(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """It was sent to the venue."""
 
     account_id: AccountId
 
 
-class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderAccepted(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """The venue has it."""
 
     account_id: AccountId
     venue_order_id: VenueOrderId
 
 
-class OrderRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """The venue refused it."""
 
     account_id: AccountId
     reason: str
 
 
-class OrderCanceled(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderCanceled(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """It no longer rests."""
 
     account_id: AccountId | None = None
@@ -88,45 +88,45 @@ class OrderCanceled(OrderEvent, frozen=True, kw_only=True, tag=True):
     reason: str = ""
 
 
-class OrderExpired(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderExpired(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """Its time in force ended."""
 
     account_id: AccountId | None = None
     venue_order_id: VenueOrderId | None = None
 
 
-class OrderTriggered(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderTriggered(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """Its trigger was reached."""
 
     account_id: AccountId | None = None
     venue_order_id: VenueOrderId | None = None
 
 
-class OrderEmulated(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderEmulated(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """Its trigger is watched on our side."""
 
 
-class OrderReleased(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderReleased(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """Its trigger was reached on our side."""
 
     released_price: Decimal
 
 
-class OrderPendingUpdate(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderPendingUpdate(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A modification is on its way."""
 
     account_id: AccountId | None = None
     venue_order_id: VenueOrderId | None = None
 
 
-class OrderPendingCancel(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderPendingCancel(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A cancel is on its way."""
 
     account_id: AccountId | None = None
     venue_order_id: VenueOrderId | None = None
 
 
-class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A modification was refused; the order is as it was.
 
     `code` is set where our risk engine refused it, so that it was never sent and leaves what is
@@ -138,14 +138,14 @@ class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
     account_id: AccountId | None = None
 
 
-class OrderCancelRejected(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderCancelRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A cancel was refused; the order is as it was."""
 
     reason: str
     account_id: AccountId | None = None
 
 
-class OrderUpdated(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderUpdated(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """Quantity or price are now these; None leaves one as it was."""
 
     quantity: Decimal | None = None
@@ -154,7 +154,7 @@ class OrderUpdated(OrderEvent, frozen=True, kw_only=True, tag=True):
     venue_order_id: VenueOrderId | None = None
 
 
-class OrderFilled(OrderEvent, frozen=True, kw_only=True, tag=True):
+class OrderFilled(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A fill: `quantity` at `price`, with its commission (negative for a rebate)."""
 
     account_id: AccountId
@@ -170,7 +170,7 @@ class OrderFilled(OrderEvent, frozen=True, kw_only=True, tag=True):
     reconciliation: bool = False
 
 
-class PositionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class PositionEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """What all position events share: the position as it is after the event.
 
     `signed_quantity` is negative for a short; `realized_pnl` is in `currency`, with commissions.
@@ -191,19 +191,19 @@ class PositionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class PositionOpened(PositionEvent, frozen=True, kw_only=True, tag=True):
+class PositionOpened(PositionEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A position was opened."""
 
 
-class PositionChanged(PositionEvent, frozen=True, kw_only=True, tag=True):
+class PositionChanged(PositionEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A position grew or shrank."""
 
 
-class PositionClosed(PositionEvent, frozen=True, kw_only=True, tag=True):
+class PositionClosed(PositionEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A position was closed."""
 
 
-class Balance(msgspec.Struct, frozen=True):
+class Balance(msgspec.Struct, frozen=True, gc=False):
     """One currency of an account: `total`, and how much of it is `locked`."""
 
     currency: Currency
@@ -216,7 +216,7 @@ class Balance(msgspec.Struct, frozen=True):
         return self.total - self.locked
 
 
-class MarginBalance(msgspec.Struct, frozen=True):
+class MarginBalance(msgspec.Struct, frozen=True, gc=False):
     """The margin one instrument ties up, in `currency`."""
 
     instrument_id: InstrumentId
@@ -225,7 +225,7 @@ class MarginBalance(msgspec.Struct, frozen=True):
     maintenance: Decimal
 
 
-class AccountState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class AccountState(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """An account's balances as its venue (or its simulation) has them now."""
 
     account_id: AccountId
@@ -238,7 +238,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class TimeEvent(msgspec.Struct, frozen=True, tag=True):
+class TimeEvent(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A timer or alert fired: `ts_event` is when it was due."""
 
     name: str
@@ -246,7 +246,7 @@ class TimeEvent(msgspec.Struct, frozen=True, tag=True):
     ts_init: int
 
 
-class LoopStalled(msgspec.Struct, frozen=True, tag=True):
+class LoopStalled(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The node's loop was kept from running, by a cell for example.
 
     `duration_ns` was measured; `ts_event` is its end on the node's clock.
@@ -257,7 +257,7 @@ class LoopStalled(msgspec.Struct, frozen=True, tag=True):
     ts_init: int
 
 
-class ComponentFaulted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ComponentFaulted(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """A strategy or client failed and took no further part."""
 
     component_id: ComponentId

@@ -17,7 +17,7 @@ from workbench.model.identifiers import (
 from workbench.model.money import ZERO, Currency
 
 
-class OrderStatusReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderStatusReport(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """An order as the venue has it."""
 
     account_id: AccountId
@@ -37,7 +37,7 @@ class OrderStatusReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class FillReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class FillReport(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """A fill as the venue has it; unique by instrument and trade id."""
 
     account_id: AccountId
@@ -55,7 +55,7 @@ class FillReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts_init: int
 
 
-class PositionReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class PositionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """A net position as the venue has it; `signed_quantity` is negative for a short."""
 
     account_id: AccountId

@@ -1,0 +1,84 @@
+"""The execution client of a simulated exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workbench.engines.clients import ExecutionClient, VenueState
+from workbench.model.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    ModifyOrder,
+    QueryOrder,
+    SubmitOrder,
+)
+from workbench.model.events import OrderSubmitted
+from workbench.model.identifiers import ClientId
+from workbench.runtime.clock import Clock
+from workbench.sim.exchange import SimulatedExchange
+
+
+class SimulatedExecutionClient(ExecutionClient):
+    """Trades at a simulated exchange; commands are handled synchronously.
+
+    Args:
+        exchange: Where it trades.
+        clock: For the time of events.
+        send_event: Takes execution events.
+    """
+
+    def __init__(
+        self, exchange: SimulatedExchange, clock: Clock, send_event: Callable[[Any], None]
+    ) -> None:
+        self.client_id = ClientId(exchange.name)
+        self.venue = exchange.name
+        self.account_id = exchange.account_id
+        self.exchange = exchange
+        self._clock = clock
+        self._send = send_event
+
+    async def connect(self) -> None:
+        """Send the account's state."""
+        self.exchange.send_account_state()
+
+    async def disconnect(self) -> None:
+        """Do nothing: there is no connection to end."""
+
+    async def venue_state(self) -> VenueState:
+        """Return the exchange's account and open orders."""
+        return VenueState(
+            account=self.exchange.account.state(self._clock.timestamp_ns()),
+            orders=[self.exchange.report(order) for order in self.exchange.open_orders()],
+        )
+
+    def submit_order(self, command: SubmitOrder) -> None:
+        """Note that the order is on its way, and send it."""
+        now = self._clock.timestamp_ns()
+        self._send(
+            OrderSubmitted(
+                strategy_id=command.strategy_id,
+                instrument_id=command.instrument_id,
+                client_order_id=command.client_order_id,
+                account_id=self.account_id,
+                ts_event=now,
+                ts_init=now,
+            )
+        )
+        self.exchange.execute(command)
+
+    def modify_order(self, command: ModifyOrder) -> None:
+        """Send a change of an order."""
+        self.exchange.execute(command)
+
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Send a cancel."""
+        self.exchange.execute(command)
+
+    def cancel_all_orders(self, command: CancelAllOrders) -> None:
+        """Send a cancel of all open orders of a strategy in an instrument."""
+        self.exchange.execute(command)
+
+    def query_order(self, command: QueryOrder) -> None:
+        """Ask what became of an order."""
+        self.exchange.execute(command)

@@ -1,0 +1,226 @@
+"""The backtest engine: the hot loop over merged history.
+
+It drives the same core as a node does, through the same dispatcher; only the path of a data event
+is resolved once per stream instead of once per event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from decimal import localcontext
+from typing import Any
+
+from workbench.engines.risk import RiskLimits
+from workbench.history import Stream, Timeline
+from workbench.model.commands import DataKind, ShutdownSystem
+from workbench.model.errors import ClientError, ConfigError, StrategyError
+from workbench.model.instruments import Instrument
+from workbench.model.money import MONEY_CONTEXT
+from workbench.runtime.channels import Channels
+from workbench.runtime.clock import SimulatedClock
+from workbench.runtime.senders import Senders
+from workbench.sim.client import SimulatedExecutionClient
+from workbench.sim.exchange import SimulatedExchange
+from workbench.sim.history_client import HistoryDataClient
+from workbench.sim.simulated_time import SimulatedTime
+from workbench.sim.venue import SimulatedVenue
+from workbench.trading.actor import Actor
+from workbench.trading.core import TradingCore
+
+CHUNK = 8192
+Route = Callable[[Any], None]
+
+
+class BacktestEngine:
+    """Runs strategies over history.
+
+    Args:
+        timeline: The data.
+        instruments: What is traded.
+        venues: How each venue is simulated; names and balances are filled in.
+        actors: The strategies (and actors), each fresh or as it was made.
+        run_tag: Part of every client order id.
+        limits: What risk enforces.
+
+    Attributes:
+        core: The trading core, to be read afterwards.
+        exchanges: The simulated venues.
+        data_client: Whose `warnings` name subscriptions without data.
+        error: What a strategy raised, if it did.
+        ended: Why the run ended before the data did; empty if it did not.
+        events_handled: How many data events were handled.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        instruments: Sequence[Instrument],
+        venues: Sequence[SimulatedVenue],
+        actors: Sequence[Actor],
+        *,
+        run_tag: str,
+        limits: RiskLimits | None = None,
+    ) -> None:
+        self.timeline = timeline
+        self.error: StrategyError | None = None
+        self.ended = ""
+        self.events_handled = 0
+        self._clock = SimulatedClock(timeline.first_ts)
+        channels = Channels.plain()
+        senders = Senders(channels, "backtest")
+        self.core = TradingCore(self._clock, channels, senders, run_tag=run_tag, limits=limits)
+        self.core.on_shutdown(self._on_shutdown)
+        self._signal = channels.signal
+        self._time = SimulatedTime(
+            self._clock, senders.time_event.send, self.core.dispatcher.drain
+        )
+        self.exchanges = [
+            SimulatedExchange(settings, self._clock, senders.exec_event.send)
+            for settings in venues
+        ]
+        dispatcher = self.core.dispatcher
+        dispatcher.before_data.append(self._time.see)
+        for exchange in self.exchanges:
+            dispatcher.before_data.append(exchange.process)
+            self.core.execution.add_client(
+                SimulatedExecutionClient(exchange, self._clock, senders.exec_event.send)
+            )
+        self.data_client = HistoryDataClient(
+            timeline, instruments, self._clock, senders.data_event.send
+        )
+        self.core.data.add_client(self.data_client)
+        for actor in actors:
+            self.core.add_actor(actor)
+
+    def run(self, on_progress: Callable[[int], None] | None = None) -> None:
+        """Run from the first event to the last, or until the run is ended.
+
+        A strategy's exception ends the run; it is kept in `error`, with all that was computed.
+
+        Args:
+            on_progress: Told how many events were handled, after each chunk.
+        """
+        with localcontext(MONEY_CONTEXT):
+            self._connect()
+            try:
+                self.core.start_actors()
+                self._loop(on_progress)
+            except StrategyError as error:
+                self._fail(error)
+            for error in self.core.stop_actors():
+                self._fail(error)
+            self.core.lanes.data.count(self.events_handled)
+
+    def end(self, reason: str) -> None:
+        """End the run after the event that is being handled."""
+        self.ended = self.ended or reason
+        self._signal.pending = True
+
+    def _on_shutdown(self, command: ShutdownSystem) -> None:
+        self.end(command.reason)
+
+    def _fail(self, error: StrategyError) -> None:
+        self.core.fault_actor(error.strategy_id)
+        self.error = self.error or error
+        self.ended = self.ended or str(error)
+
+    def _connect(self) -> None:
+        """Start up as a node does: data clients, execution clients, each handled in between."""
+        for client in self.core.data.clients:
+            _complete(client.connect())
+        self.core.dispatcher.flush()
+        for client in self.core.execution.clients:
+            _complete(client.connect())
+        self.core.dispatcher.drain()
+
+    def _loop(self, on_progress: Callable[[int], None] | None) -> None:
+        dispatcher = self.core.dispatcher
+        taps_data = len(dispatcher.taps) > 1
+        paths = [self._path(stream) for stream in self.timeline.streams]
+        handled = reported = 0
+        for index, events in self.timeline.runs(CHUNK):
+            if self.ended:
+                break
+            if taps_data:
+                handled += self._run_tapped(events)
+            else:
+                handled += self._run(events, *paths[index])
+            self.events_handled = handled
+            if on_progress is not None and handled - reported >= CHUNK:
+                reported = handled
+                on_progress(handled)
+        if on_progress is not None:
+            on_progress(handled)
+
+    def _run_tapped(self, events: list[Any]) -> int:
+        """Handle events as a node does; a recorder sees each of them."""
+        for done, event in enumerate(events, start=1):
+            self.core.dispatcher.handle_data(event)
+            self.core.dispatcher.drain()
+            if self.ended:
+                return done
+        return len(events)
+
+    def _run(self, events: list[Any], see: Route, route: Route) -> int:
+        """Handle consecutive events of one stream: `Dispatcher.handle_data`, resolved."""
+        clock, signal, dispatcher = self._clock, self._signal, self.core.dispatcher
+        drain = dispatcher.drain
+        first = dispatcher.number
+        extra = 0
+        number = first
+        for event in events:
+            ts = event.ts_init
+            if ts >= clock.next_due:
+                dispatcher.number = number
+                self._time.advance(ts)
+                number = dispatcher.number
+            clock.now_ns = ts
+            see(event)
+            if signal.pending:
+                dispatcher.number = number
+                drain()
+                number = dispatcher.number
+            number += 1
+            extra += 1
+            route(event)
+            if signal.pending:
+                dispatcher.number = number
+                drain()
+                number = dispatcher.number
+                if self.ended:
+                    break
+        dispatcher.number = number
+        dispatcher.data_handled += extra
+        return extra
+
+    def _path(self, stream: Stream) -> tuple[Route, Route]:
+        """Return who sees a stream's events first, and who handles them."""
+        return self._seer(stream), self._route(stream)
+
+    def _route(self, stream: Stream) -> Route:
+        data = self.core.data
+        if len(stream.bar_types) == 2:
+            return data.route_bid_ask(*stream.bar_types)
+        key = stream.bar_types[0] if stream.bar_types else stream.instrument_id
+        return data.route(stream.kind, key)
+
+    def _seer(self, stream: Stream) -> Route:
+        for exchange in self.exchanges:
+            engine = exchange.engine(stream.instrument_id)
+            if engine is not None:
+                return {
+                    DataKind.QUOTES: engine.on_quote,
+                    DataKind.TRADES: engine.on_trade,
+                    DataKind.BARS: engine.on_bar,
+                }[stream.kind]
+        raise ConfigError(f"no simulated venue lists {stream.instrument_id}")
+
+
+def _complete(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that never waits: clients of stored data and simulated venues do not."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise ClientError("a client of a backtest must not wait for anything when it connects")

@@ -1,0 +1,101 @@
+"""The data client of a backtest: history is there already, so it only answers requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from workbench.engines.clients import DataClient
+from workbench.history import Timeline
+from workbench.model.commands import DataKind, DataResponse, RequestData, Subscribe, Unsubscribe
+from workbench.model.identifiers import ClientId
+from workbench.model.instruments import Instrument
+from workbench.runtime.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class HistoryDataClient(DataClient):
+    """Serves stored data of any venue.
+
+    Args:
+        timeline: The data.
+        instruments: Sent when it connects.
+        clock: For the time of responses, which never hold what is later than it.
+        send_event: Takes data events.
+
+    Attributes:
+        warnings: Subscriptions for which there is no data.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        instruments: Iterable[Instrument],
+        clock: Clock,
+        send_event: Callable[[Any], None],
+        client_id: str = "HISTORY",
+    ) -> None:
+        self.client_id = ClientId(client_id)
+        self.timeline = timeline
+        self.warnings: list[str] = []
+        self._instruments = list(instruments)
+        self._clock = clock
+        self._send = send_event
+
+    async def connect(self) -> None:
+        """Send the instruments."""
+        for instrument in self._instruments:
+            self._send(instrument)
+
+    async def disconnect(self) -> None:
+        """Do nothing: there is no connection to end."""
+
+    def subscribe(self, command: Subscribe) -> None:
+        """Note if there is no data of this kind."""
+        wanted = command.bar_type or command.instrument_id
+        for stream in self.timeline.streams:
+            if stream.kind is not command.kind:
+                continue
+            if wanted in stream.bar_types or wanted == stream.instrument_id:
+                return
+        held = ", ".join(_describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams)
+        self.warnings.append(
+            f"{command.component_id} subscribed to {command.kind.value} of {wanted}, but the data holds"
+            f" only: {held}"
+        )
+        _log.warning(self.warnings[-1])
+
+    def unsubscribe(self, command: Unsubscribe) -> None:
+        """Do nothing: the data comes all the same."""
+
+    def request(self, command: RequestData) -> None:
+        """Answer with what was known by now."""
+        now = self._clock.timestamp_ns()
+        data = self.timeline.history(
+            command.kind,
+            command.instrument_id,
+            command.bar_type,
+            command.start,
+            command.end,
+            command.limit,
+            now,
+        )
+        self._send(
+            DataResponse(
+                request_id=command.request_id,
+                component_id=command.component_id,
+                kind=command.kind,
+                instrument_id=command.instrument_id,
+                bar_type=command.bar_type,
+                data=data,
+                ts_event=now,
+                ts_init=now,
+            )
+        )
+
+
+def _describe(kind: DataKind, instrument_id: str, bar_types: Iterable[Any]) -> str:
+    types = ", ".join(str(bar_type) for bar_type in bar_types)
+    return types or f"{kind.value} of {instrument_id}"

@@ -1,0 +1,36 @@
+"""Simulated time: the clock moves when a data event is taken, and timers that are due fire first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workbench.model.events import TimeEvent
+from workbench.runtime.clock import SimulatedClock
+
+
+class SimulatedTime:
+    """Moves a simulated clock along with the data.
+
+    Args:
+        clock: The clock.
+        send: Takes each time event as it falls due.
+        drain: Handles it, and all it causes, before the next.
+    """
+
+    def __init__(
+        self, clock: SimulatedClock, send: Callable[[TimeEvent], None], drain: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._send = send
+        self._drain = drain
+
+    def advance(self, to_ns: int) -> None:
+        """Fire every timer due by `to_ns`, in order, then set the clock to it."""
+        while (event := self._clock.advance(to_ns)) is not None:
+            self._send(event)
+            self._drain()
+
+    def see(self, event: Any) -> None:
+        """Advance to a data event that was taken."""
+        self.advance(event.ts_init)

@@ -1,0 +1,133 @@
+"""The simulated venue's settings: one object for backtest, replay and sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from workbench.model.enums import AccountType, parse_enum
+from workbench.model.errors import ConfigError
+from workbench.model.identifiers import AccountId, Venue, parse_name
+from workbench.model.instruments import Instrument, to_decimal
+from workbench.model.money import Currency, Money, currency
+
+
+class FillOn(StrEnum):
+    """At which price of which bar a market order sent from `on_bar` fills."""
+
+    CLOSE = "close"
+    NEXT_OPEN = "next_open"
+
+
+class BarPath(StrEnum):
+    """In which order prices within a bar are taken to have come."""
+
+    OHLC = "ohlc"
+    ADAPTIVE = "adaptive"
+
+
+class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
+    """How a venue is simulated; plain values are taken and made exact.
+
+    Attributes:
+        name: The venue; by default that of the instruments.
+        account_type: `"margin"` or `"cash"`.
+        starting_balances: `"1_000_000 USD"`, a `Money`, or a list of them; by default 1,000,000 of
+            the first instrument's settlement currency.
+        base_currency: The one currency the account is kept in, or None.
+        leverage: Divides margins.
+        maker_fee, taker_fee: Shares of notional; by default the instrument's own.
+        latency_ns: How long a command is on its way, nanoseconds.
+        fill_on: `"close"`: an order sent from `on_bar` fills at that bar's close (with no latency);
+            `"next_open"`: at the next bar's open.
+        bar_path: `"ohlc"`, or `"adaptive"`: low before high when it is nearer to the open.
+        trades_move_book: For trade data without quotes: take the last trade as bid and ask.
+        round_money: Round each fill's money to the currency's digits.
+
+    >>> SimulatedVenue(starting_balances="10_000 USDT", taker_fee="0.0004").taker_fee
+    Decimal('0.0004')
+    """
+
+    name: Venue | None = None
+    account_type: AccountType = AccountType.MARGIN
+    starting_balances: Any = ()
+    base_currency: Currency | None = None
+    leverage: Decimal = Decimal(1)
+    maker_fee: Decimal | None = None
+    taker_fee: Decimal | None = None
+    latency_ns: int = 0
+    fill_on: FillOn = FillOn.CLOSE
+    bar_path: BarPath = BarPath.OHLC
+    trades_move_book: bool = False
+    round_money: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field and make it exact."""
+        exact: dict[str, Any] = {
+            "account_type": parse_enum(AccountType, self.account_type, "account_type"),
+            "fill_on": parse_enum(FillOn, self.fill_on, "fill_on"),
+            "bar_path": parse_enum(BarPath, self.bar_path, "bar_path"),
+            "starting_balances": tuple(_balances(self.starting_balances)),
+            "leverage": to_decimal(self.leverage, "leverage"),
+        }
+        if self.name is not None:
+            exact["name"] = Venue(parse_name(self.name, "the venue's name"))
+        if self.base_currency is not None:
+            exact["base_currency"] = currency(self.base_currency)
+        for fee in ("maker_fee", "taker_fee"):
+            if getattr(self, fee) is not None:
+                exact[fee] = to_decimal(getattr(self, fee), fee)
+        for field, value in exact.items():
+            msgspec.structs.force_setattr(self, field, value)
+        if self.leverage < 1:
+            raise ConfigError(f"leverage must be 1 or more; got {self.leverage}")
+        if type(self.latency_ns) is not int or self.latency_ns < 0:
+            raise ConfigError(
+                f"latency_ns must be a whole number of nanoseconds, 0 or more; got {self.latency_ns!r}"
+            )
+
+    def for_instruments(self, instruments: list[Instrument]) -> SimulatedVenue:
+        """Return these settings with the name and starting balance filled in.
+
+        Raises:
+            ConfigError: If no name is given and the instruments are of several venues.
+        """
+        venues = sorted({instrument.venue for instrument in instruments})
+        name = self.name
+        if name is None:
+            if len(venues) != 1:
+                found = ", ".join(venues) or "none"
+                raise ConfigError(
+                    f"the instruments are of {len(venues)} venues ({found}); pass one SimulatedVenue per"
+                    " venue, each with its name"
+                )
+            name = venues[0]
+        balances = self.starting_balances
+        if not balances:
+            mine = [i for i in instruments if i.venue == name]
+            if not mine:
+                raise ConfigError(
+                    f"venue {name} has no instrument; the instruments are of: {', '.join(venues) or 'none'}"
+                )
+            balances = (Money(Decimal(1_000_000), mine[0].settlement_currency),)
+        return msgspec.structs.replace(self, name=name, starting_balances=balances)
+
+    @property
+    def account_id(self) -> AccountId:
+        """Return the id of the venue's one account."""
+        return AccountId(f"{self.name}-001")
+
+
+def _balances(given: Any) -> Iterable[Money]:
+    if isinstance(given, (str, Money)):
+        given = (given,)
+    try:
+        return [Money.parse(one) for one in given]
+    except (TypeError, AttributeError):
+        raise ConfigError(
+            f"starting_balances is '1_000_000 USD', a Money, or a list of them; got {given!r}"
+        ) from None

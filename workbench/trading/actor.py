@@ -1,0 +1,560 @@
+"""An actor: takes market data, keeps state, sends no orders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, dataclass_transform
+
+from workbench.engines.cache import Cache
+from workbench.engines.portfolio import Portfolio
+from workbench.model.commands import (
+    DataKind,
+    DataResponse,
+    RequestData,
+    ShutdownSystem,
+    Subscribe,
+    Unsubscribe,
+)
+from workbench.model.data import Bar, BarSpec, BarType, DataGap, Quote, Trade
+from workbench.model.errors import ConfigError, InstrumentError, LifecycleError, StrategyError
+from workbench.model.events import TimeEvent
+from workbench.model.identifiers import ComponentId, InstrumentId
+from workbench.model.instruments import Instrument
+from workbench.runtime.clock import Clock
+from workbench.runtime.lifecycle import (
+    COMPONENT_TRANSITIONS,
+    ComponentState,
+    ComponentTrigger,
+    Lifecycle,
+)
+from workbench.trading.parameters import Parameters, declared, resolve
+
+if TYPE_CHECKING:
+    from workbench.trading.core import TradingCore
+
+
+class ActorClock:
+    """The node's clock as one actor sees it: its timers have names of their own.
+
+    Args:
+        clock: The node's clock.
+        actor: Whose timers these are.
+    """
+
+    def __init__(self, clock: Clock, actor: Actor) -> None:
+        self._clock = clock
+        self._actor = actor
+        self._prefix = f"{actor.component_id}:"
+
+    def timestamp_ns(self) -> int:
+        """Return the time in nanoseconds since the Unix epoch, UTC."""
+        return self._clock.timestamp_ns()
+
+    def utc_now(self) -> datetime:
+        """Return the time as a datetime with zone UTC (microseconds)."""
+        seconds, rest = divmod(self._clock.timestamp_ns(), 1_000_000_000)
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
+
+    def set_alert(
+        self, name: str, at: int | datetime, callback: Callable[[TimeEvent], None] | None = None
+    ) -> None:
+        """Call back once.
+
+        Args:
+            name: Unique among this actor's timers.
+            at: When: nanoseconds, or a datetime with a zone.
+            callback: Takes the event; by default `on_time_event`.
+
+        Raises:
+            ConfigError: If the name is in use or the datetime has no zone.
+        """
+        if isinstance(at, datetime):
+            if at.tzinfo is None:
+                raise ConfigError(f"alert {name!r}: give the datetime a zone, such as datetime.UTC")
+            at = round(at.timestamp() * 1e6) * 1000
+        self._clock.set_alert(self._prefix + name, at, self._guarded(callback))
+
+    def set_timer(
+        self,
+        name: str,
+        interval: int | timedelta,
+        callback: Callable[[TimeEvent], None] | None = None,
+        *,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+    ) -> None:
+        """Call back at intervals.
+
+        Args:
+            name: Unique among this actor's timers.
+            interval: Nanoseconds, or a timedelta.
+            callback: Takes the event; by default `on_time_event`.
+            start_ns: Where the intervals are counted from; by default now.
+            stop_ns: No event falls due after it.
+
+        Raises:
+            ConfigError: If the name is in use or the interval is not positive.
+        """
+        if isinstance(interval, timedelta):
+            interval = interval // timedelta(microseconds=1) * 1000
+        self._clock.set_timer(
+            self._prefix + name,
+            interval,
+            self._guarded(callback),
+            start_ns=start_ns,
+            stop_ns=stop_ns,
+        )
+
+    def cancel_timer(self, name: str) -> bool:
+        """Stop a timer or alert; return whether there was one."""
+        return self._clock.cancel_timer(self._prefix + name)
+
+    @property
+    def timer_names(self) -> list[str]:
+        """Return the names of this actor's running timers, sorted."""
+        names = self._clock.timer_names
+        return [n.removeprefix(self._prefix) for n in names if n.startswith(self._prefix)]
+
+    def cancel_all(self) -> None:
+        """Stop all of this actor's timers."""
+        for name in self.timer_names:
+            self.cancel_timer(name)
+
+    def _guarded(
+        self, callback: Callable[[TimeEvent], None] | None
+    ) -> Callable[[TimeEvent], None]:
+        actor = self._actor
+        chosen = actor.on_time_event if callback is None else callback
+
+        def fire(event: TimeEvent) -> None:
+            own = TimeEvent(event.name.removeprefix(self._prefix), event.ts_event, event.ts_init)
+            actor.call(chosen, own)
+
+        return fire
+
+
+@dataclass_transform(kw_only_default=True)
+class Actor:
+    """Something that takes market data: subclass it, declare parameters, write callbacks.
+
+    Annotated class attributes are parameters, given as keyword arguments. State belongs into
+    attributes set in `on_start` (or an `__init__` without arguments): each run begins with the
+    object as it was made.
+
+    >>> class SpreadWatch(Actor):
+    ...     limit: float = 0.5
+    ...     def on_start(self):
+    ...         self.wide = 0
+    ...         self.subscribe_quotes(self.instrument.id)
+    ...     def on_quote(self, quote):
+    ...         self.wide += quote.ask - quote.bid > self.limit
+    >>> SpreadWatch(limit=0.25)
+    SpreadWatch(limit=0.25)
+
+    Attributes:
+        component_id: Its name in the node, `CLASS-NNN`; set when it is added.
+        cache: What the node knows: instruments, latest data, orders, positions, accounts.
+        portfolio: What is held and what it is worth.
+        clock: Time, alerts and timers.
+        log: A standard logger of its own.
+    """
+
+    parameters: Parameters
+    component_id: ComponentId
+    clock: ActorClock
+    log: logging.Logger
+    lifecycle: Lifecycle[ComponentState, ComponentTrigger]
+    _core: TradingCore | None
+
+    def __new__(cls, *arguments: Any, **given: Any) -> Self:
+        """Make the object and check its parameters."""
+        if arguments:
+            raise ConfigError(
+                f"{cls.__name__} takes its parameters by name, such as"
+                f" {cls.__name__}({next(iter(cls.declared_parameters()), 'name')}=...)"
+            )
+        made = super().__new__(cls)
+        values = resolve(cls.__name__, cls.declared_parameters(), given)
+        made.__dict__.update(values)
+        made.parameters = Parameters(values)
+        made.component_id = ComponentId("")
+        made.lifecycle = Lifecycle(cls.__name__, COMPONENT_TRANSITIONS, ComponentState.READY)
+        made._core = None
+        return made
+
+    def __init__(self, **parameters: Any) -> None:
+        """Make one; every parameter is a keyword (`__new__` checks and keeps them)."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Let a subclass's `__init__` without arguments coexist with parameters."""
+        super().__init_subclass__(**more)
+        own = cls.__dict__.get("__init__")
+        if own is not None and not _takes_keywords(own):
+            cls.__init__ = _without_arguments(own)
+
+    @classmethod
+    def declared_parameters(cls) -> dict[str, Any]:
+        """Return the declared parameters: name to (type, default)."""
+        return declared(cls, ROOTS)
+
+    def __repr__(self) -> str:
+        """Return the class and its parameters."""
+        return f"{type(self).__name__}({self.parameters!r})"
+
+    def _repr_html_(self) -> str:
+        name = self.component_id or type(self).__name__
+        return f"<b>{name}</b> ({self.state.value.lower()}){self.parameters.to_html()}"
+
+    # Its place in a node
+
+    @property
+    def state(self) -> ComponentState:
+        """Return where it is in its lifecycle."""
+        return self.lifecycle.state
+
+    @property
+    def core(self) -> TradingCore:
+        """Return the core it belongs to.
+
+        Raises:
+            LifecycleError: If it has not been added to anything.
+        """
+        core = self._core
+        if core is None:
+            raise LifecycleError(
+                f"{type(self).__name__} is not in a node or backtest yet; pass it to wb.backtest(...) or"
+                " node.add_strategy(...), and use this inside its callbacks"
+            )
+        return core
+
+    @property
+    def cache(self) -> Cache:
+        """Return what the node knows."""
+        return self.core.cache
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Return what is held and what it is worth."""
+        return self.core.portfolio
+
+    def attach(self, core: TradingCore, component_id: ComponentId) -> None:
+        """Make it part of a core, as it was when it was made; called by the core.
+
+        Raises:
+            LifecycleError: If it is part of another one that still runs.
+            ConfigError: If a parameter was changed after it was made.
+        """
+        for name, value in self.parameters.items():
+            if self.__dict__.get(name) is not value:
+                raise ConfigError(
+                    f"{name!r} is a parameter of {type(self).__name__} and was changed to"
+                    f" {self.__dict__.get(name)!r}; make a new object with {name}=... instead"
+                )
+        if self._core is not None:
+            if self.state in (ComponentState.STARTING, ComponentState.RUNNING):
+                raise LifecycleError(
+                    f"{self.component_id} is running elsewhere; stop that node first, or make another"
+                    f" object: {self!r}"
+                )
+            self.reset()
+        self._core = core
+        self.component_id = component_id
+        self.clock = ActorClock(core.clock, self)
+        self.log = logging.getLogger(f"workbench.strategy.{component_id}")
+        self.lifecycle.what = str(component_id)
+
+    def reset(self) -> None:
+        """Make it as it was when it was made: parameters stay, state goes.
+
+        Raises:
+            LifecycleError: If it is running.
+        """
+        if self.state is not ComponentState.READY:
+            self.lifecycle.apply(ComponentTrigger.RESET)
+        self.on_reset()
+        parameters, lifecycle, component_id = self.parameters, self.lifecycle, self.component_id
+        self.__dict__.clear()
+        self.__dict__.update(parameters)
+        self.parameters = parameters
+        self.lifecycle = lifecycle
+        self.component_id = component_id
+        self._core = None
+        self.__init__(**parameters)
+
+    def start(self) -> None:
+        """Run `on_start`; called by the core."""
+        self.lifecycle.apply(ComponentTrigger.START)
+        self.call(self.on_start)
+        self.lifecycle.apply(ComponentTrigger.STARTED)
+
+    def stop(self) -> None:
+        """Run `on_stop`, then end its subscriptions and timers; called by the core."""
+        self.lifecycle.apply(ComponentTrigger.STOP)
+        try:
+            self.call(self.on_stop)
+        finally:
+            self._quiet()
+        self.lifecycle.apply(ComponentTrigger.STOPPED)
+
+    def fault(self) -> None:
+        """Take no further part after an exception; called by the core."""
+        if (self.state, ComponentTrigger.FAULT) in COMPONENT_TRANSITIONS:
+            self.lifecycle.apply(ComponentTrigger.FAULT)
+        self._quiet()
+        self.call(self.on_fault)
+
+    def dispose(self) -> None:
+        """Run `on_dispose`; called by the core."""
+        if (self.state, ComponentTrigger.DISPOSE) in COMPONENT_TRANSITIONS:
+            self.call(self.on_dispose)
+            self.lifecycle.apply(ComponentTrigger.DISPOSE)
+
+    def _quiet(self) -> None:
+        self.core.data.drop_subscriber(self.component_id)
+        self.clock.cancel_all()
+
+    def call(self, callback: Callable[..., None], *event: Any) -> None:
+        """Run a callback; its exception comes out with this actor's name and the event.
+
+        Raises:
+            StrategyError: Whose cause is what the callback raised.
+        """
+        try:
+            callback(*event)
+        except Exception as error:
+            name = getattr(callback, "__name__", repr(callback))
+            raise StrategyError(
+                self.component_id, name, event[0] if event else None, error
+            ) from error
+
+    # What it can ask for
+
+    @property
+    def instrument(self) -> Instrument:
+        """Return the instrument, where the node knows exactly one.
+
+        Raises:
+            InstrumentError: If there is none or more than one.
+        """
+        known = self.cache.instruments()
+        if len(known) != 1:
+            names = ", ".join(sorted(i.id for i in known)) or "none"
+            raise InstrumentError(
+                f"{len(known)} instruments are known ({names}); name the one you mean"
+            )
+        return known[0]
+
+    def subscribe_quotes(self, instrument_id: str | None = None) -> None:
+        """Get `on_quote` for an instrument (default: the only one).
+
+        Raises:
+            InstrumentError: If it is not known.
+        """
+        self._subscription(Subscribe, DataKind.QUOTES, instrument_id)
+
+    def unsubscribe_quotes(self, instrument_id: str | None = None) -> None:
+        """Get `on_quote` no longer."""
+        self._subscription(Unsubscribe, DataKind.QUOTES, instrument_id)
+
+    def subscribe_trades(self, instrument_id: str | None = None) -> None:
+        """Get `on_trade` for an instrument (default: the only one).
+
+        Raises:
+            InstrumentError: If it is not known.
+        """
+        self._subscription(Subscribe, DataKind.TRADES, instrument_id)
+
+    def unsubscribe_trades(self, instrument_id: str | None = None) -> None:
+        """Get `on_trade` no longer."""
+        self._subscription(Unsubscribe, DataKind.TRADES, instrument_id)
+
+    def subscribe_bars(self, bar_type: str | BarType) -> None:
+        """Get `on_bar` for a bar type.
+
+        Args:
+            bar_type: `"BTC/USDT.SIM-1-minute-last"`, or, where one instrument is known,
+                `"1-minute-last"`.
+
+        Raises:
+            InstrumentError: If its instrument is not known.
+            ConfigError: If it cannot be read.
+        """
+        kind = self.bar_type(bar_type)
+        self._subscription(Subscribe, DataKind.BARS, kind.instrument_id, kind)
+
+    def unsubscribe_bars(self, bar_type: str | BarType) -> None:
+        """Get `on_bar` no longer."""
+        kind = self.bar_type(bar_type)
+        self._subscription(Unsubscribe, DataKind.BARS, kind.instrument_id, kind)
+
+    def bar_type(self, value: str | BarType) -> BarType:
+        """Return a bar type from its text, with or without the instrument."""
+        if isinstance(value, str) and value[:1].isdigit() and "." not in value:
+            return BarType(self.instrument.id, BarSpec.parse(value))
+        return BarType.parse(value)
+
+    def _subscription(
+        self,
+        command: type[Subscribe] | type[Unsubscribe],
+        kind: DataKind,
+        instrument_id: str | None,
+        bar_type: BarType | None = None,
+    ) -> None:
+        core = self.core
+        core.senders.data_command.send(
+            command(
+                component_id=self.component_id,
+                kind=kind,
+                instrument_id=self._known(instrument_id),
+                bar_type=bar_type,
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+
+    def _known(self, instrument_id: str | None) -> InstrumentId:
+        if instrument_id is None:
+            return self.instrument.id
+        return self.cache.require_instrument(instrument_id).id
+
+    def request_quotes(
+        self,
+        instrument_id: str | None = None,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Ask for past quotes; the answer comes to `on_historical_data`.
+
+        Args:
+            instrument_id: Whose; by default the only one.
+            start: From when on, nanoseconds.
+            end: Before when, nanoseconds; never later than now.
+            limit: The newest so many.
+
+        Returns:
+            The request's id, which the answer carries.
+        """
+        return self._request(DataKind.QUOTES, instrument_id, None, start, end, limit)
+
+    def request_trades(
+        self,
+        instrument_id: str | None = None,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Ask for past trades; arguments and answer as for `request_quotes`."""
+        return self._request(DataKind.TRADES, instrument_id, None, start, end, limit)
+
+    def request_bars(
+        self,
+        bar_type: str | BarType,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Ask for past bars; arguments and answer as for `request_quotes`."""
+        kind = self.bar_type(bar_type)
+        return self._request(DataKind.BARS, kind.instrument_id, kind, start, end, limit)
+
+    def _request(
+        self,
+        kind: DataKind,
+        instrument_id: str | None,
+        bar_type: BarType | None,
+        start: int | None,
+        end: int | None,
+        limit: int | None,
+    ) -> int:
+        core = self.core
+        request_id = core.next_request_id()
+        core.senders.data_command.send(
+            RequestData(
+                request_id=request_id,
+                component_id=self.component_id,
+                kind=kind,
+                instrument_id=self._known(instrument_id),
+                bar_type=bar_type,
+                start=start,
+                end=end,
+                limit=limit,
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+        return request_id
+
+    def shutdown_system(self, reason: str) -> None:
+        """Ask the node (or backtest) to end gracefully."""
+        core = self.core
+        core.shutdown(
+            ShutdownSystem(
+                component_id=self.component_id, reason=reason, ts_init=core.clock.timestamp_ns()
+            )
+        )
+
+    # Callbacks, to be overridden
+
+    def on_start(self) -> None:
+        """Set up state and subscribe."""
+
+    def on_stop(self) -> None:
+        """Leave the market as you want it left."""
+
+    def on_reset(self) -> None:
+        """Let go of what the object holds outside itself; its attributes go anyway."""
+
+    def on_dispose(self) -> None:
+        """Let go of everything."""
+
+    def on_fault(self) -> None:
+        """React to an exception of your own; the strategy takes no further part."""
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """Take an instrument's new definition."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Take a trade."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Take a bar."""
+
+    def on_historical_data(self, response: DataResponse) -> None:
+        """Take the answer to a request."""
+
+    def on_data_gap(self, gap: DataGap) -> None:
+        """Take the news that messages of an instrument were dropped."""
+
+    def on_time_event(self, event: TimeEvent) -> None:
+        """Take a timer or alert."""
+
+
+ROOTS: set[type] = {Actor}
+"""The classes whose own annotations are no parameters."""
+
+
+def _takes_keywords(init: Callable[..., None]) -> bool:
+    code = init.__code__
+    return bool(code.co_flags & 0x08)
+
+
+def _without_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    code = init.__code__
+    if code.co_argcount + code.co_kwonlyargcount > 1:
+        raise ConfigError(
+            f"{init.__qualname__} takes arguments; declare parameters as annotated class attributes"
+            " instead (`fast: int = 10`), so that they can be shown, compared and stored"
+        )
+
+    def initialise(self: Actor, **_: Any) -> None:
+        init(self)
+
+    initialise.__doc__ = init.__doc__
+    return initialise

@@ -1,0 +1,214 @@
+"""The trading core: clock, channels, engines and strategies, wired once, for every set-up.
+
+It is synchronous, does no I/O, and does not know which set-up it is part of: whoever makes it
+chooses the clock, the channels and the clients.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import localcontext
+from typing import Any
+
+from workbench.engines.cache import Cache
+from workbench.engines.data import DataEngine
+from workbench.engines.execution import ExecutionEngine
+from workbench.engines.portfolio import Portfolio
+from workbench.engines.risk import RiskEngine, RiskLimits
+from workbench.model.commands import DataResponse, RequestData, ShutdownSystem
+from workbench.model.errors import StrategyError, ThreadError
+from workbench.model.events import OrderInitialized, PositionEvent
+from workbench.model.identifiers import ComponentId, StrategyId
+from workbench.model.money import MONEY_CONTEXT
+from workbench.runtime.bus import MessageBus
+from workbench.runtime.channels import Channels
+from workbench.runtime.clock import Clock
+from workbench.runtime.dispatch import Dispatcher, Handlers
+from workbench.runtime.eventlog import EventLog, RecordKind
+from workbench.runtime.lanes import LaneName, Lanes
+from workbench.runtime.lifecycle import ComponentState
+from workbench.runtime.senders import Senders
+from workbench.trading.actor import Actor
+from workbench.trading.strategy import Strategy
+
+SHUTDOWN_ENDPOINT = "system.shutdown"
+
+
+class TradingCore:
+    """Everything between the clients and the strategies.
+
+    Args:
+        clock: Live or simulated.
+        channels: The five channels the dispatcher takes from.
+        senders: Their sending halves.
+        run_tag: Part of every client order id; differs between runs of one trader.
+        limits: What risk enforces.
+
+    Attributes:
+        actors: The actors and strategies, in the order they were added.
+        log: The event log.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        channels: Channels,
+        senders: Senders,
+        *,
+        run_tag: str,
+        limits: RiskLimits | None = None,
+    ) -> None:
+        self.clock = clock
+        self.senders = senders
+        self.run_tag = run_tag
+        self.actors: list[Actor] = []
+        self.cache = Cache()
+        self.bus = MessageBus()
+        self.log = EventLog()
+        self.portfolio = Portfolio(self.cache)
+        self.risk = RiskEngine(
+            self.cache, clock, senders.trading_command.send, senders.exec_event.send, limits
+        )
+        self.data = DataEngine(self.cache)
+        self.execution = ExecutionEngine(
+            self.cache,
+            clock,
+            self.portfolio,
+            self.bus,
+            senders.exec_event.send,
+            self._on_applied,
+            self._on_derived,
+        )
+        self.lanes = Lanes(
+            {
+                LaneName.DATA_COMMANDS: self.data.execute,
+                LaneName.DATA_REQUESTS: self.data.execute,
+                LaneName.DATA_RESPONSES: self.data.process,
+                LaneName.DATA: self.data.process,
+                LaneName.RISK_COMMANDS: self.risk.execute,
+                LaneName.RISK_EVENTS: self.risk.on_event,
+                LaneName.EXECUTION_COMMANDS: self.execution.execute,
+                LaneName.EXECUTION_EVENTS: self.execution.process,
+            }
+        )
+        self.dispatcher = Dispatcher(
+            channels,
+            clock,
+            Handlers(
+                time_event=clock.fire,
+                execution_event=self.lanes.execution_events.put,
+                trading_command=self.lanes.execution_commands.put,
+                data_command=self._on_data_command,
+                data_event=self._on_data_event,
+            ),
+        )
+        self.dispatcher.taps.append(self.log.tap)
+        self._request_count = 0
+        self._thread = 0
+
+    # Wiring
+
+    def _on_data_command(self, command: Any) -> None:
+        is_request = isinstance(command, RequestData)
+        (self.lanes.data_requests if is_request else self.lanes.data_commands).put(command)
+
+    def _on_data_event(self, event: Any) -> None:
+        is_response = isinstance(event, DataResponse)
+        (self.lanes.data_responses if is_response else self.lanes.data).put(event)
+
+    def _on_applied(self, event: Any) -> None:
+        self.lanes.risk_events.put(event)
+
+    def _on_derived(self, event: PositionEvent | OrderInitialized) -> None:
+        self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
+
+    def own_thread(self) -> None:
+        """Make the calling thread the one all state belongs to."""
+        self._thread = threading.get_ident()
+
+    def check_thread(self) -> None:
+        """Refuse a change from another thread than the one state belongs to.
+
+        Raises:
+            ThreadError: With what to call instead.
+        """
+        if self._thread and threading.get_ident() != self._thread:
+            raise ThreadError(
+                "orders belong to the node's own thread; from another one call"
+                " node.call(strategy.submit_order, order), which posts it there and waits"
+            )
+
+    def next_request_id(self) -> int:
+        """Return the next request's id."""
+        self._request_count += 1
+        return self._request_count
+
+    def on_shutdown(self, handler: Callable[[ShutdownSystem], None]) -> None:
+        """Let `handler` end the run when asked to; the latest handler is the one."""
+        self.bus.deregister(SHUTDOWN_ENDPOINT)
+        self.bus.register(SHUTDOWN_ENDPOINT, handler)
+
+    def shutdown(self, command: ShutdownSystem) -> None:
+        """Ask for the run to end gracefully."""
+        self.bus.send(SHUTDOWN_ENDPOINT, command)
+
+    # Strategies
+
+    def add_actor(self, actor: Actor) -> ComponentId:
+        """Add an actor or strategy and return the name it got, `CLASS-NNN`."""
+        component_id = ComponentId(f"{type(actor).__name__}-{len(self.actors) + 1:03d}")
+        actor.attach(self, component_id)
+        self.actors.append(actor)
+        self.data.add_subscriber(actor)
+        if isinstance(actor, Strategy):
+            self.execution.add_owner(StrategyId(component_id), actor)
+        return component_id
+
+    def start_actors(self) -> None:
+        """Start all, then handle what that caused.
+
+        Raises:
+            StrategyError: If one raised; those after it are not started.
+        """
+        with localcontext(MONEY_CONTEXT):
+            for actor in self.actors:
+                self.clock.sample()
+                actor.start()
+            self.dispatcher.drain()
+
+    def stop_actors(self) -> list[StrategyError]:
+        """Stop all that run, then handle what that caused; return what they raised."""
+        errors: list[StrategyError] = []
+        with localcontext(MONEY_CONTEXT):
+            for actor in self.actors:
+                if actor.state is ComponentState.RUNNING:
+                    try:
+                        self.clock.sample()
+                        actor.stop()
+                    except StrategyError as error:
+                        actor.fault()
+                        errors.append(error)
+            self.drain_collecting(errors)
+        return errors
+
+    def drain_collecting(self, errors: list[StrategyError]) -> None:
+        """Handle what waits; a strategy's exception is kept and the rest is still handled."""
+        while True:
+            try:
+                self.dispatcher.drain()
+                return
+            except StrategyError as error:
+                self.fault_actor(error.strategy_id)
+                errors.append(error)
+
+    def fault_actor(self, component_id: str) -> None:
+        """Take the actor of this name out after its exception."""
+        for actor in self.actors:
+            if actor.component_id == component_id and actor.state is not ComponentState.FAULTED:
+                actor.fault()
+
+    def dispose_actors(self) -> None:
+        """Dispose of all; each can be used again elsewhere."""
+        for actor in self.actors:
+            actor.dispose()

@@ -1,0 +1,282 @@
+"""A strategy: an actor that sends orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, dataclass_transform
+
+from workbench.model import events as e
+from workbench.model.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
+from workbench.model.enums import OrderSide, parse_enum
+from workbench.model.errors import ConfigError
+from workbench.model.identifiers import (
+    ClientId,
+    ClientOrderIds,
+    ComponentId,
+    InstrumentId,
+    StrategyId,
+)
+from workbench.model.instruments import Number
+from workbench.model.orders import Order
+from workbench.model.positions import Position
+from workbench.trading.actor import ROOTS, Actor
+from workbench.trading.order_factory import OrderFactory
+
+if TYPE_CHECKING:
+    from workbench.trading.core import TradingCore
+
+_ORDER_CALLBACKS: dict[type[e.OrderEvent], str] = {
+    e.OrderInitialized: "on_order_initialized",
+    e.OrderDenied: "on_order_denied",
+    e.OrderSubmitted: "on_order_submitted",
+    e.OrderAccepted: "on_order_accepted",
+    e.OrderRejected: "on_order_rejected",
+    e.OrderCanceled: "on_order_canceled",
+    e.OrderPendingUpdate: "on_order_pending_update",
+    e.OrderPendingCancel: "on_order_pending_cancel",
+    e.OrderModifyRejected: "on_order_modify_rejected",
+    e.OrderCancelRejected: "on_order_cancel_rejected",
+    e.OrderUpdated: "on_order_updated",
+    e.OrderFilled: "on_order_filled",
+}
+_POSITION_CALLBACKS: dict[type[e.PositionEvent], str] = {
+    e.PositionOpened: "on_position_opened",
+    e.PositionChanged: "on_position_changed",
+    e.PositionClosed: "on_position_closed",
+}
+
+
+@dataclass_transform(kw_only_default=True)
+class Strategy(Actor):
+    """Something that trades: subclass it, declare parameters, write callbacks.
+
+    The same object runs in a backtest, on a replay, in a sandbox and live.
+
+    >>> class BuyOnce(Strategy):
+    ...     size: int = 1
+    ...     def on_start(self):
+    ...         self.subscribe_quotes()
+    ...     def on_quote(self, quote):
+    ...         if not self.cache.orders():
+    ...             self.submit_order(self.orders.market(quote.instrument_id, "buy", self.size))
+    >>> BuyOnce(size=2)
+    BuyOnce(size=2)
+
+    Attributes:
+        strategy_id: Its name in the node, `CLASS-NNN`.
+        orders: Makes its orders.
+    """
+
+    orders: OrderFactory
+    _callbacks: dict[type, tuple[Callable[[Any], None], ...]]
+
+    @property
+    def strategy_id(self) -> StrategyId:
+        """Return its name in the node."""
+        return StrategyId(self.component_id)
+
+    def attach(self, core: TradingCore, component_id: ComponentId) -> None:
+        """Make it part of a core, as it was when it was made; called by the core."""
+        super().attach(core, component_id)
+        owner = str(len(core.actors) + 1)
+        ids = ClientOrderIds(core.run_tag, owner)
+        self.orders = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
+        self._callbacks = {
+            **{kind: self._overridden(name, "on_order_event") for kind, name in _ORDER_CALLBACKS.items()},
+            **{
+                kind: self._overridden(name, "on_position_event")
+                for kind, name in _POSITION_CALLBACKS.items()
+            },
+        }
+
+    def _overridden(self, *names: str) -> tuple[Callable[[Any], None], ...]:
+        """Return the callbacks of these names that a subclass (or the object) defines."""
+        return tuple(
+            getattr(self, name)
+            for name in names
+            if name in self.__dict__ or getattr(type(self), name) is not getattr(Strategy, name)
+        )
+
+    def handle_order_event(self, event: e.OrderEvent) -> None:
+        """Call what there is for this event; called by the execution engine."""
+        for callback in self._callbacks.get(type(event), ()):
+            self.call(callback, event)
+
+    def handle_position_event(self, event: e.PositionEvent) -> None:
+        """Call what there is for this event; called by the execution engine."""
+        for callback in self._callbacks[type(event)]:
+            self.call(callback, event)
+
+    # What it can do
+
+    def submit_order(self, order: Order, *, client_id: str | None = None) -> None:
+        """Send an order: through risk, into the trading commands, handled after this callback.
+
+        Args:
+            order: Made by `self.orders`; each is submitted once.
+            client_id: The execution client, where not the one of the instrument's venue.
+
+        Raises:
+            ConfigError: If it was submitted before, or is another strategy's.
+        """
+        core = self.core
+        if order.strategy_id != self.component_id:
+            raise ConfigError(
+                f"order {order.client_order_id} is of {order.strategy_id}, not of {self.component_id};"
+                " make it with this strategy's own `self.orders`"
+            )
+        core.check_thread()
+        core.cache.add_order(order)
+        core.lanes.risk_commands.put(
+            SubmitOrder(
+                strategy_id=order.strategy_id,
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
+                order=order.to_initialized(),
+                client_id=None if client_id is None else ClientId(client_id),
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+
+    def modify_order(
+        self, order: Order, *, quantity: Number | None = None, price: Number | None = None
+    ) -> None:
+        """Ask for another quantity or price of an open order.
+
+        Raises:
+            ConfigError: If neither is given, or a number cannot be read.
+        """
+        if quantity is None and price is None:
+            raise ConfigError("pass the new quantity=..., price=..., or both")
+        core = self.core
+        core.check_thread()
+        instrument = core.cache.require_instrument(order.instrument_id)
+        core.lanes.risk_commands.put(
+            ModifyOrder(
+                strategy_id=StrategyId(self.component_id),
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
+                quantity=None if quantity is None else instrument.exact_quantity(quantity),
+                price=None if price is None else instrument.exact_price(price),
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+
+    def cancel_order(self, order: Order) -> None:
+        """Ask for an order to be cancelled; cancels always pass risk."""
+        core = self.core
+        core.check_thread()
+        core.lanes.risk_commands.put(
+            CancelOrder(
+                strategy_id=StrategyId(self.component_id),
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+
+    def cancel_all_orders(
+        self, instrument_id: str | None = None, side: OrderSide | str | None = None
+    ) -> None:
+        """Ask for all of this strategy's open orders in an instrument to be cancelled.
+
+        Args:
+            instrument_id: Whose; by default every instrument with open orders.
+            side: Only `"buy"` or `"sell"` orders; by default both.
+        """
+        core = self.core
+        core.check_thread()
+        chosen = None if side is None else parse_enum(OrderSide, side, "side")
+        if instrument_id is None:
+            mine = core.cache.orders_open(strategy_id=self.component_id)
+            targets = sorted({order.instrument_id for order in mine})
+        else:
+            targets = [core.cache.require_instrument(instrument_id).id]
+        for target in targets:
+            core.lanes.risk_commands.put(
+                CancelAllOrders(
+                    strategy_id=StrategyId(self.component_id),
+                    instrument_id=target,
+                    side=chosen,
+                    ts_init=core.clock.timestamp_ns(),
+                )
+            )
+
+    def close_position(self, instrument_id: str | None = None) -> None:
+        """Send a reduce-only market order for what is held; does nothing when flat."""
+        position = self.position(instrument_id)
+        if position is not None:
+            self.submit_order(
+                self.orders.market(
+                    position.instrument_id,
+                    OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY,
+                    position.quantity,
+                    reduce_only=True,
+                )
+            )
+
+    def close_all_positions(self) -> None:
+        """Send a reduce-only market order for each open position of this strategy."""
+        for position in self.cache.positions_open(strategy_id=self.component_id):
+            self.close_position(position.instrument_id)
+
+    def position(self, instrument_id: str | None = None) -> Position | None:
+        """Return this strategy's open position in an instrument (default: the only one)."""
+        chosen = self.instrument.id if instrument_id is None else InstrumentId(instrument_id)
+        return self.cache.position_of(chosen, self.component_id)
+
+    # Callbacks, to be overridden
+
+    def on_order_event(self, event: e.OrderEvent) -> None:
+        """Take any order event, after its own callback."""
+
+    def on_order_initialized(self, event: e.OrderInitialized) -> None:
+        """Take the news that an order was made and is on its way."""
+
+    def on_order_denied(self, event: e.OrderDenied) -> None:
+        """Take a refusal by risk."""
+
+    def on_order_submitted(self, event: e.OrderSubmitted) -> None:
+        """Take the news that an order was sent."""
+
+    def on_order_accepted(self, event: e.OrderAccepted) -> None:
+        """Take the venue's acceptance."""
+
+    def on_order_rejected(self, event: e.OrderRejected) -> None:
+        """Take the venue's refusal."""
+
+    def on_order_canceled(self, event: e.OrderCanceled) -> None:
+        """Take the news that an order no longer rests."""
+
+    def on_order_pending_update(self, event: e.OrderPendingUpdate) -> None:
+        """Take the news that a modification is on its way."""
+
+    def on_order_pending_cancel(self, event: e.OrderPendingCancel) -> None:
+        """Take the news that a cancel is on its way."""
+
+    def on_order_modify_rejected(self, event: e.OrderModifyRejected) -> None:
+        """Take a refused modification."""
+
+    def on_order_cancel_rejected(self, event: e.OrderCancelRejected) -> None:
+        """Take a refused cancel."""
+
+    def on_order_updated(self, event: e.OrderUpdated) -> None:
+        """Take an order's new quantity or price."""
+
+    def on_order_filled(self, event: e.OrderFilled) -> None:
+        """Take a fill."""
+
+    def on_position_event(self, event: e.PositionEvent) -> None:
+        """Take any position event, after its own callback."""
+
+    def on_position_opened(self, event: e.PositionOpened) -> None:
+        """Take the opening of a position."""
+
+    def on_position_changed(self, event: e.PositionChanged) -> None:
+        """Take a position's growth or shrinking."""
+
+    def on_position_closed(self, event: e.PositionClosed) -> None:
+        """Take a position's end."""
+
+
+ROOTS.add(Strategy)
