@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from workbench.model.data import Bar, BidAskBar, DataGap, Quote, Trade
+from workbench.model.errors import ConfigError
 from workbench.runtime.histogram import Histogram
 
 
@@ -50,21 +51,29 @@ class Signal:
         pending: Set by every `put`, cleared by the reader.
         parked: Set by a reader that sleeps; the next `put` calls `wake` once.
         wake: What ends the sleep; safe to call from any thread.
+        reader: Who sleeps; there can be one.
     """
 
-    __slots__ = ("parked", "pending", "wake")
+    __slots__ = ("_lock", "parked", "pending", "reader", "wake")
 
     def __init__(self) -> None:
         self.pending = False
         self.parked = False
         self.wake: Callable[[], None] = _nothing
+        self.reader: object | None = None
+        # Reentrant: a signal handler may put while its own thread is in `notify`.
+        self._lock = threading.RLock()
 
     def notify(self) -> None:
         """Note that something waits, and wake a sleeping reader."""
         self.pending = True
         if self.parked:
-            self.parked = False
-            self.wake()
+            # Two threads may come here at once; the reader is woken by one of them.
+            with self._lock:
+                wakes = self.parked
+                self.parked = False
+            if wakes:
+                self.wake()
 
 
 def _nothing() -> None:
@@ -83,9 +92,10 @@ class Channel:
         self.name = name
         self.signal = signal or Signal()
         self.queue: deque[Any] = deque()
-        self.count_out = 0
+        self.count_out: int = 0
         self.high_water = 0
         self.drops = 0
+        self._hops: Histogram | None = None
 
     def put(self, message: Any) -> None:
         """Append a message; callable from any thread."""
@@ -129,14 +139,11 @@ class Channel:
             high_water=max(self.high_water, depth),
             oldest_age_ns=self._oldest_age_ns(),
             drops=self.drops,
-            hop_p50_ns=self._hop_ns(0.5),
-            hop_p99_ns=self._hop_ns(0.99),
+            hop_p50_ns=self._hops and self._hops.quantile(0.5),
+            hop_p99_ns=self._hops and self._hops.quantile(0.99),
         )
 
     def _oldest_age_ns(self) -> int | None:
-        return None
-
-    def _hop_ns(self, quantile: float) -> int | None:
         return None
 
 
@@ -151,7 +158,7 @@ class TimedChannel(Channel):
 
     def __init__(self, name: ChannelName, signal: Signal, now: Callable[[], int]) -> None:
         super().__init__(name, signal)
-        self.hops = Histogram()
+        self.hops = self._hops = Histogram()
         self._now = now
 
     def put(self, message: Any) -> None:
@@ -183,19 +190,17 @@ class TimedChannel(Channel):
         except IndexError:
             return None
 
-    def _hop_ns(self, quantile: float) -> int | None:
-        return self.hops.quantile(quantile)
 
-
-CONFLATED_TYPES = (Quote, Trade, Bar, BidAskBar)
+_ConflationKey = tuple[type[Any], Any]
 
 
 class ConflatingChannel(TimedChannel):
     """A bounded channel: once `capacity` messages wait, only the latest per instrument is kept.
 
-    A message of market data that finds an older one of its type and instrument waiting takes its
-    place; the reader gets a `DataGap` with the number dropped before the survivor. Anything else
-    (instruments, responses) is never dropped, nor is the only message of an instrument.
+    A message of market data that finds an older one of its type and instrument (a bar: of its bar
+    type) waiting takes its place; the reader gets a `DataGap` with the number dropped before the
+    survivor. Anything else (instruments, responses) is never dropped, nor is the only message of
+    an instrument.
 
     Args:
         name: Which of the five it is; only data events may be conflated.
@@ -208,9 +213,11 @@ class ConflatingChannel(TimedChannel):
         self, name: ChannelName, signal: Signal, now: Callable[[], int], capacity: int
     ) -> None:
         super().__init__(name, signal, now)
+        if capacity < 1:
+            raise ConfigError(f"a bounded channel holds at least 1 message; got {capacity}")
         self.capacity = capacity
         self._lock = threading.Lock()
-        self._slots: dict[tuple[type, str], list[Any]] = {}
+        self._slots: dict[_ConflationKey, list[Any]] = {}
 
     def put(self, message: Any) -> None:
         """Append a message, or replace the one of its instrument that waits."""
@@ -252,9 +259,14 @@ class ConflatingChannel(TimedChannel):
         return message
 
 
-def _conflation_key(message: Any) -> tuple[type, str] | None:
-    kind: type = type(message)
-    return (kind, message.instrument_id) if kind in CONFLATED_TYPES else None
+def _conflation_key(message: Any) -> _ConflationKey | None:
+    if isinstance(message, (Quote, Trade)):
+        return type(message), message.instrument_id
+    if isinstance(message, Bar):
+        return Bar, message.bar_type
+    if isinstance(message, BidAskBar):
+        return BidAskBar, message.bid.bar_type
+    return None
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,13 @@ class Channels:
     def plain() -> Channels:
         """Return five channels without stamps, as a backtest uses them."""
         signal = Signal()
-        return Channels(*(Channel(name, signal) for name in ChannelName))
+        return Channels(
+            Channel(ChannelName.TIME_EVENTS, signal),
+            Channel(ChannelName.EXECUTION_EVENTS, signal),
+            Channel(ChannelName.TRADING_COMMANDS, signal),
+            Channel(ChannelName.DATA_COMMANDS, signal),
+            Channel(ChannelName.DATA_EVENTS, signal),
+        )
 
     @staticmethod
     def timed(now: Callable[[], int], conflate_above: int | None = None) -> Channels:
@@ -283,13 +301,18 @@ class Channels:
                 instrument; None keeps everything.
         """
         signal = Signal()
-        first = [TimedChannel(name, signal, now) for name in list(ChannelName)[:4]]
         data: TimedChannel
         if conflate_above is None:
             data = TimedChannel(ChannelName.DATA_EVENTS, signal, now)
         else:
             data = ConflatingChannel(ChannelName.DATA_EVENTS, signal, now, conflate_above)
-        return Channels(*first, data)
+        return Channels(
+            TimedChannel(ChannelName.TIME_EVENTS, signal, now),
+            TimedChannel(ChannelName.EXECUTION_EVENTS, signal, now),
+            TimedChannel(ChannelName.TRADING_COMMANDS, signal, now),
+            TimedChannel(ChannelName.DATA_COMMANDS, signal, now),
+            data,
+        )
 
     @property
     def signal(self) -> Signal:

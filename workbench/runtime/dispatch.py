@@ -42,6 +42,7 @@ class Dispatcher:
         number: The number of the message handled last; the first one is 1.
         before_data: Called with each data event, in order, before its handler.
         data_handled: How many data events were handled.
+        taps: Called with number, channel and message, before the message's handler.
     """
 
     def __init__(self, channels: Channels, clock: Clock, handlers: Handlers) -> None:
@@ -53,6 +54,8 @@ class Dispatcher:
         self.data_handled = 0
         self.before_data: list[Handler] = []
         self.taps: list[Tap] = []
+        self._deadline = 0
+        self._on_data = handlers.data_event
         self._routes = (
             (channels.time_events, handlers.time_event),
             (channels.execution_events, handlers.execution_event),
@@ -62,26 +65,33 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Handle everything but data events, in order of preference, until nothing waits."""
-        while self._next_but_data():
-            pass
-        self.clock.release()
+        try:
+            while self._next_but_data():
+                pass
+        finally:
+            self.clock.release()
 
     def _next_but_data(self) -> bool:
-        # Cleared before looking: whoever puts after this sets it again.
-        self.signal.pending = False
+        # `pending` is False only while these four are known to be empty. It is cleared before
+        # looking: whoever puts after this sets it again.
+        signal = self.signal
+        signal.pending = False
         for channel, handler in self._routes:
             if channel.queue:
+                signal.pending = True
                 self._handle(channel, handler)
-                self.signal.pending = True
                 return True
         return False
 
     def _handle(self, channel: Channel, handler: Handler) -> None:
         message = channel.take()
         self.clock.sample()
+        self._deliver(channel.name, message, handler)
+
+    def _deliver(self, name: ChannelName, message: Any, handler: Handler) -> None:
         self.number += 1
         for tap in self.taps:
-            tap(self.number, channel.name, message)
+            tap(self.number, name, message)
         handler(message)
 
     def handle_data(self, event: Any) -> None:
@@ -89,29 +99,28 @@ class Dispatcher:
         self.clock.sample()
         for see in self.before_data:
             see(event)
-        if self.signal.pending:
+        if self.signal.pending and self._next_but_data():
             while self._next_but_data():
                 pass
             self.clock.sample()
-        self.number += 1
+        self._deliver_data(event)
+
+    def _deliver_data(self, event: Any) -> None:
         self.data_handled += 1
-        for tap in self.taps:
-            tap(self.number, ChannelName.DATA_EVENTS, event)
-        self.handlers.data_event(event)
+        self._deliver(ChannelName.DATA_EVENTS, event, self._on_data)
 
     def handle_next(self) -> bool:
         """Handle the one message that is due next; return whether there was one."""
-        if self._next_but_data():
+        if self.signal.pending and self._next_but_data():
             return True
         data = self.channels.data_events
         if not data.queue:
             return False
-        self.signal.pending = True
         self.handle_data(data.take())
         return True
 
     def run_slice(self, budget_ns: int, now: Callable[[], int]) -> bool:
-        """Handle messages until none waits or the budget is spent.
+        """Handle messages until none waits, the budget is spent, or `interrupt` is called.
 
         Args:
             budget_ns: How long to go on; at least one message is handled.
@@ -120,46 +129,92 @@ class Dispatcher:
         Returns:
             Whether messages still wait.
         """
-        deadline = now() + budget_ns
-        handle_next = self.handle_next
+        return self._slice(self.handle_next, budget_ns, now)
+
+    def _slice(
+        self, handle_next: Callable[[], bool], budget_ns: int, now: Callable[[], int]
+    ) -> bool:
+        self._deadline = now() + budget_ns
         try:
             while handle_next():
-                if now() >= deadline:
-                    return self.signal.pending
+                if now() >= self._deadline:
+                    return self.channels.depth > 0
             return False
         finally:
             self.clock.release()
+
+    def interrupt(self) -> None:
+        """End the slice that runs after the message being handled; callable from any thread."""
+        self._deadline = 0
 
     def flush(self) -> None:
         """Handle data events before data commands until both are quiet.
 
         While connecting, an instrument must be known before a subscription that needs it.
         """
+        try:
+            while self._flush_next():
+                pass
+        finally:
+            self.clock.release()
+
+    def flush_slice(self, budget_ns: int, now: Callable[[], int]) -> bool:
+        """Flush for at most a budget of time; the arguments are those of `run_slice`.
+
+        Returns:
+            Whether messages may still wait.
+        """
+        return self._slice(self._flush_next, budget_ns, now)
+
+    def _flush_next(self) -> bool:
         data, commands = self.channels.data_events, self.channels.data_commands
-        while data.queue or commands.queue:
-            if data.queue:
-                self.handle_data(data.take())
-            else:
-                self._handle(commands, self.handlers.data_command)
-        self.clock.release()
+        if data.queue:
+            event = data.take()
+            self.clock.sample()
+            for see in self.before_data:
+                see(event)
+            if self._next_but_data_commands():
+                while self._next_but_data_commands():
+                    pass
+                self.clock.sample()
+            self._deliver_data(event)
+            return True
+        if commands.queue:
+            self._handle(commands, self.handlers.data_command)
+            return True
+        return False
+
+    def _next_but_data_commands(self) -> bool:
+        for channel, handler in self._routes[:3]:
+            if channel.queue:
+                self._handle(channel, handler)
+                return True
+        return False
 
     def drain_finally(self) -> None:
-        """Handle what is left at the end: time, data commands, data events, trading, execution."""
+        """Handle what is left at the end: time, data commands, data events, trading, execution.
+
+        What one channel's messages cause in an earlier one is handled in the next round.
+        """
+        try:
+            while self.channels.depth:
+                self._drain_round()
+        finally:
+            self.clock.release()
+
+    def _drain_round(self) -> None:
         channels, handlers = self.channels, self.handlers
-        order: tuple[tuple[Channel, Handler], ...] = (
-            (channels.time_events, handlers.time_event),
-            (channels.data_commands, handlers.data_command),
-            (channels.data_events, handlers.data_event),
-            (channels.trading_commands, handlers.trading_command),
-            (channels.execution_events, handlers.execution_event),
-        )
-        # What one channel's messages cause in an earlier one is handled in the next round.
-        while channels.depth:
-            for channel, handler in order:
-                while channel.queue:
-                    if channel is channels.data_events:
-                        self.handle_data(channel.take())
-                    else:
-                        self._handle(channel, handler)
-        self.signal.pending = False
-        self.clock.release()
+        self._drain_one(channels.time_events, handlers.time_event)
+        self._drain_one(channels.data_commands, handlers.data_command)
+        while channels.data_events.queue:
+            event = channels.data_events.take()
+            self.clock.sample()
+            for see in self.before_data:
+                see(event)
+            self._deliver_data(event)
+        self._drain_one(channels.trading_commands, handlers.trading_command)
+        self._drain_one(channels.execution_events, handlers.execution_event)
+
+    def _drain_one(self, channel: Channel, handler: Handler) -> None:
+        while channel.queue:
+            self._handle(channel, handler)

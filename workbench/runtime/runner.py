@@ -66,15 +66,23 @@ class Parking:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._future: asyncio.Future[None] | None = None
-        self._signal.wake = self.wake
 
     async def park(self) -> None:
-        """Sleep until something is put or `wake` is called; return at once if something waits."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = threading.get_ident()
+        """Sleep until something is put or `wake` is called; return at once if something waits.
+
+        Raises:
+            RunnerError: If another task sleeps on these channels.
+        """
         signal = self._signal
-        self._future = self._loop.create_future()
+        if signal.reader is not None:
+            raise RunnerError("another task waits for these channels; they can have one reader")
+        # Asked for each time: the next sleep may be on another loop, or on another thread's.
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._future = loop.create_future()
+        signal.reader = self
+        signal.wake = self.wake
         signal.parked = True
         try:
             # A put between the last look and parking has set `pending`.
@@ -82,19 +90,22 @@ class Parking:
                 await self._future
         finally:
             signal.parked = False
+            signal.reader = None
             self._future = None
 
     def wake(self) -> None:
         """End the sleep, from any thread."""
         self.wakes += 1
-        loop = self._loop
-        if loop is None:
-            return
         if threading.get_ident() == self._thread:
             self._resolve()
         else:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """End the sleep, also from a signal handler, which may run inside the loop's `select`."""
+        if self._loop is not None:
             try:
-                loop.call_soon_threadsafe(self._resolve)
+                self._loop.call_soon_threadsafe(self._resolve)
             except RuntimeError:
                 # The loop was closed: nobody sleeps there any more.
                 _log.debug("a message came after the loop was closed")
@@ -108,12 +119,23 @@ class Parking:
 class Pump:
     """Runs a dispatcher on the running loop, a budget of time at a time.
 
+    However the messages come, one by one or as a backlog, no more than the budget is spent on them
+    without a timed sleep in between.
+
     Args:
         dispatcher: What handles the messages.
         stop: Ends `run` when stopped.
-        budget_s: How long to handle messages before pausing.
-        pause_s: How long to sleep between two slices while messages wait.
+        budget_s: Seconds to handle messages before pausing.
+        pause_s: Seconds to pause; at least 0.0005.
         before_slice: Called before each slice; the node checks its loop watch there.
+
+    Attributes:
+        parking: Where the pump sleeps while nothing waits.
+        pauses: How many timed sleeps there were.
+        slices: How many slices were begun.
+
+    Raises:
+        RunnerError: If the budget is not positive or the pause too short.
     """
 
     def __init__(
@@ -125,17 +147,23 @@ class Pump:
         pause_s: float = PAUSE_S,
         before_slice: Callable[[], None] | None = None,
     ) -> None:
+        _check_guest(budget_s, pause_s)
         self.dispatcher = dispatcher
         self.parking = Parking(dispatcher.channels)
+        self.pauses = 0
         self.slices = 0
         self._stop = stop
         self._budget_ns = int(budget_s * 1e9)
+        self._spent_ns = 0
         self._pause_s = pause_s
+        self._pause_ns = int(pause_s * 1e9)
         self._before_slice = before_slice
-        stop.on_stop(self._wake)
+        stop.on_stop(self._on_stop)
 
-    def _wake(self) -> None:
-        self.dispatcher.signal.notify()
+    def _on_stop(self) -> None:
+        self.dispatcher.interrupt()
+        self.dispatcher.signal.pending = True
+        self.parking.nudge()
 
     async def run(self) -> None:
         """Handle messages until stopped; the message being handled is finished first."""
@@ -143,14 +171,46 @@ class Pump:
             await self.step()
 
     async def step(self) -> None:
-        """Handle one slice, or sleep until there is something to handle."""
+        """Handle one slice, then pause if the budget is spent, else sleep until something comes.
+
+        Once stopped it pauses instead of sleeping, so that a node can go on with what is left.
+        """
         if self._before_slice is not None:
             self._before_slice()
         self.slices += 1
-        if self.dispatcher.run_slice(self._budget_ns, time.perf_counter_ns):
-            await asyncio.sleep(self._pause_s)
-        elif not self._stop.is_stopped:
-            await self.parking.park()
+        begin = time.perf_counter_ns()
+        waits = self.dispatcher.run_slice(self._budget_ns - self._spent_ns, time.perf_counter_ns)
+        end = time.perf_counter_ns()
+        self._spent_ns += end - begin
+        if waits or self._spent_ns >= self._budget_ns or self._stop.is_stopped:
+            await self._pause()
+            return
+        await self.parking.park()
+        # Short sleeps do not count as one: a stream of single messages must not starve the host.
+        if time.perf_counter_ns() - end >= self._pause_ns:
+            self._spent_ns = 0
+
+    async def flush(self) -> None:
+        """Flush while connecting (see `Dispatcher.flush`), a budget of time at a time."""
+        while not self._stop.is_stopped and self.dispatcher.flush_slice(
+            self._budget_ns, time.perf_counter_ns
+        ):
+            await self._pause()
+
+    async def _pause(self) -> None:
+        self.pauses += 1
+        await asyncio.sleep(self._pause_s)
+        self._spent_ns = 0
+
+
+def _check_guest(budget_s: float, pause_s: float) -> None:
+    if pause_s < PAUSE_S:
+        raise RunnerError(
+            f"pause_s must be at least {PAUSE_S}: shorter sleeps starve the host's loop;"
+            f" got {pause_s}"
+        )
+    if budget_s <= 0:
+        raise RunnerError(f"budget_s must be positive; got {budget_s}")
 
 
 class AsyncRunner:
@@ -176,12 +236,7 @@ class AsyncRunner:
         pause_s: float = PAUSE_S,
         name: str = "runner",
     ) -> None:
-        if pause_s < PAUSE_S:
-            raise RunnerError(
-                f"pause_s must be at least {PAUSE_S}: shorter sleeps starve the host's loop; got {pause_s}"
-            )
-        if budget_s <= 0:
-            raise RunnerError(f"budget_s must be positive; got {budget_s}")
+        _check_guest(budget_s, pause_s)
         self.name = name
         self.displaced_by: str | None = None
         self.budget_s = budget_s
@@ -193,7 +248,11 @@ class AsyncRunner:
 
     def _on_displaced(self, owner: str) -> None:
         self.displaced_by = owner
-        _log.warning("the senders of %r are no longer bound on this thread: %r is", self.name, owner)
+        _log.warning(
+            "the senders of %r are no longer bound on this thread: those of %r are",
+            self.name,
+            owner,
+        )
 
     @property
     def channels(self) -> Channels:
@@ -231,7 +290,9 @@ class AsyncRunner:
             RunnerError: If they were taken before, or `run` was called.
         """
         if self._taken:
-            raise RunnerError("this runner's channels have been taken already; make a new AsyncRunner")
+            raise RunnerError(
+                "this runner's channels have been taken already; make a new AsyncRunner"
+            )
         self._taken = True
         return self._channels
 
@@ -248,6 +309,4 @@ class AsyncRunner:
         channels = self.take_channels()
         clock = clock or LiveClock(self._senders.time_event.send)
         dispatcher = Dispatcher(channels, clock, handlers)
-        await Pump(
-            dispatcher, self._handle, budget_s=self.budget_s, pause_s=self.pause_s
-        ).run()
+        await Pump(dispatcher, self._handle, budget_s=self.budget_s, pause_s=self.pause_s).run()

@@ -118,8 +118,8 @@ def _read(what: str) -> Senders:
     if senders is None:
         thread = threading.current_thread().name
         raise SenderError(
-            f"no {what} sender is bound on thread {thread!r}; read it inside the runner's `bound()` block"
-            " or after its `bind_senders()`, on the same thread"
+            f"no {what} sender is bound on thread {thread!r}; read it inside the runner's"
+            " `bound()` block or after its `bind_senders()`, on the same thread"
         )
     return senders
 
