@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, RunnerError
 
 
 @dataclass(frozen=True)
@@ -105,33 +105,45 @@ class Subscription:
     def __init__(self, channel: BroadcastChannel, cursor: int) -> None:
         self._channel = channel
         self._cursor = cursor
+        self._closed = False
         self._future: asyncio.Future[None] | None = None
 
     def receive_nowait(self) -> Any:
         """Return the next message, a `Lagged`, or None if nothing waits.
 
         Raises:
-            Closed: If the channel is closed and read to its end.
+            Closed: If this reader was closed, or the channel is closed and read to its end.
         """
         try:
-            message, self._cursor = self._channel.read(self._cursor)
+            return self._read()
         except LookupError:
             return None
-        return message
 
     async def receive(self) -> Any:
         """Wait for the next message or `Lagged`.
 
         Raises:
-            Closed: If the channel is closed and read to its end.
+            Closed: If this reader was closed, or the channel is closed and read to its end.
+            RunnerError: If another task waits on this reader.
         """
         while True:
             try:
-                message, self._cursor = self._channel.read(self._cursor)
-                return message
+                return self._read()
             except LookupError:
-                self._future = asyncio.get_running_loop().create_future()
+                pass
+            if self._future is not None:
+                raise RunnerError("another task waits on this reader; subscribe once for each")
+            self._future = asyncio.get_running_loop().create_future()
+            try:
                 await self._future
+            finally:
+                self._future = None
+
+    def _read(self) -> Any:
+        if self._closed:
+            raise Closed
+        message, self._cursor = self._channel.read(self._cursor)
+        return message
 
     def __aiter__(self) -> Subscription:
         """Iterate until the channel is closed."""
@@ -150,5 +162,7 @@ class Subscription:
             self._future.set_result(None)
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no more; a `receive` that waits ends with `Closed`."""
+        self._closed = True
         self._channel.forget(self)
+        self.wake()

@@ -59,19 +59,23 @@ class Lane:
         self._future: asyncio.Future[None] | None = None
 
     def put(self, message: Any) -> None:
-        """Handle a message now, or right after the one that is being handled."""
+        """Handle a message now, or right after those that came before it.
+
+        What the handler raises comes out here. The message that failed counts as out; what still
+        waited then is handled first by the next `put`.
+        """
         self.count_in += 1
+        waiting = self._waiting
+        waiting.append(message)
+        if len(waiting) > self.high_water:
+            self.high_water = len(waiting)
         if self._busy:
-            self._waiting.append(message)
-            self.high_water = max(self.high_water, len(self._waiting))
             return
         self._busy = True
         try:
-            self._handler(message)
-            self.count_out += 1
-            while self._waiting:
-                self._handler(self._waiting.popleft())
+            while waiting:
                 self.count_out += 1
+                self._handler(waiting.popleft())
         finally:
             self._busy = False
 
@@ -126,9 +130,7 @@ class Lanes:
         self.execution_commands = Lane(
             LaneName.EXECUTION_COMMANDS, handlers[LaneName.EXECUTION_COMMANDS]
         )
-        self.execution_events = Lane(
-            LaneName.EXECUTION_EVENTS, handlers[LaneName.EXECUTION_EVENTS]
-        )
+        self.execution_events = Lane(LaneName.EXECUTION_EVENTS, handlers[LaneName.EXECUTION_EVENTS])
 
     def __iter__(self) -> Iterator[Lane]:
         """Iterate in the order data, risk, execution."""
