@@ -43,7 +43,7 @@ class Clock(ABC):
         self.next_due = NEVER
         self._heap: list[tuple[int, int, _Timer]] = []
         self._timers: dict[str, _Timer] = {}
-        self._fired: dict[tuple[str, int], TimeCallback] = {}
+        self._fired: dict[tuple[str, int], list[TimeCallback]] = {}
         self._sequence = 0
 
     @abstractmethod
@@ -88,7 +88,9 @@ class Clock(ABC):
             ConfigError: If the interval is not positive or a timer of this name is running.
         """
         if interval_ns <= 0:
-            raise ConfigError(f"timer {name!r}: its interval must be positive; got {interval_ns} ns")
+            raise ConfigError(
+                f"timer {name!r}: its interval must be positive; got {interval_ns} ns"
+            )
         now = self.timestamp_ns()
         start = now if start_ns is None else start_ns
         due = start + interval_ns
@@ -118,9 +120,14 @@ class Clock(ABC):
 
     def fire(self, event: TimeEvent) -> None:
         """Run the callback of a time event; one that was cancelled since does nothing."""
-        callback = self._fired.pop((event.name, event.ts_event), None)
-        if callback is not None:
-            callback(event)
+        key = (event.name, event.ts_event)
+        callbacks = self._fired.get(key)
+        if callbacks is None:
+            return
+        callback = callbacks.pop(0)
+        if not callbacks:
+            del self._fired[key]
+        callback(event)
 
     def _add(self, timer: _Timer) -> None:
         if timer.name in self._timers:
@@ -145,7 +152,8 @@ class Clock(ABC):
     def _pop_due(self, ts_init: int | None) -> TimeEvent:
         """Take the next timer's event and set it up again if it repeats."""
         due, _, timer = heapq.heappop(self._heap)
-        self._fired[timer.name, due] = timer.callback
+        # An alert may be set anew, for the same time, before its last firing is handled.
+        self._fired.setdefault((timer.name, due), []).append(timer.callback)
         again = due + timer.interval
         if timer.interval and again <= timer.stop:
             timer.due = again
@@ -223,7 +231,8 @@ class LiveClock(Clock):
         self._sampled = 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Fire timers on `loop` from now on."""
+        """Fire timers on `loop` from now on, and on no other."""
+        self.stop()
         self._loop = loop
         self._refresh()
 

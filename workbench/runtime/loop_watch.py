@@ -18,7 +18,7 @@ class LoopWatch:
 
     Args:
         loop: The loop to watch; `check` and `on_stall` run on its thread.
-        on_stall: Told the length of each stall, in nanoseconds.
+        on_stall: Told the length of each stall, in nanoseconds, to `interval_s` exactly.
         now: A monotonic clock in nanoseconds.
         threshold_s: From how long on a wait is a stall.
         interval_s: How often to look.
@@ -40,16 +40,22 @@ class LoopWatch:
         self._now = now
         self._threshold_ns = int(threshold_s * 1e9)
         self._interval_s = interval_s
+        self._interval_ns = int(interval_s * 1e9)
         self._sent = 0
+        self._alive = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="workbench-loop-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, name="workbench-loop-watch", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to watch."""
+        self._alive = self._now()
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread and wait for it."""
+        self._alive = 0
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
@@ -62,10 +68,14 @@ class LoopWatch:
 
     def check(self) -> None:
         """Report a stall that has just ended; called on the loop's thread."""
-        sent = self._sent
-        if not sent:
+        if not self._alive:
             return
-        waited = self._now() - sent
+        now = self._now()
+        # What held the loop may have held the interpreter, and the thread with it: then the beat
+        # came late or not at all, so the time it was due counts.
+        due = self._alive + self._interval_ns
+        waited = now - min(self._sent or due, due)
+        self._alive = now
         if waited >= self._threshold_ns:
             self._sent = 0
             self._on_stall(waited)
