@@ -1,4 +1,4 @@
-"""The in-memory event log: what was asked for and what happened, in order, replayable to the byte."""
+"""The in-memory event log: what was asked for and what happened, in order, to the byte."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Histogram:
             self.maximum = value
 
     def quantile(self, quantile: float) -> int | None:
-        """Return an upper bound of the value at `quantile` (0 to 1), None if nothing was counted."""
+        """Return an upper bound of the value at `quantile` (0 to 1), None if there is none."""
         if not self.count:
             return None
         rank = quantile * self.count
