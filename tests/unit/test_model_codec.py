@@ -1,0 +1,127 @@
+"""What the codec refuses, and how; that it round-trips is a property."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import msgspec
+import pytest
+
+from workbench.model import errors
+from workbench.model.codec import (
+    MESSAGE_TYPES,
+    decode,
+    decode_json,
+    encode,
+    encode_json,
+)
+from workbench.model.data import Quote
+from workbench.model.errors import CodecError, StrategyError, WorkbenchError
+from workbench.model.events import TimeEvent
+from workbench.model.instruments import CurrencyPair
+from workbench.model.money import Currency
+
+QUOTE = Quote("AUD/USD.SIM", 1.0, 1.1, 5.0, 6.0, 1, 2)
+
+
+class Stranger(msgspec.Struct, tag=True):
+    """A Struct that is no message."""
+
+
+def test_a_message_carries_its_class_name() -> None:
+    assert msgspec.json.decode(encode_json(QUOTE))["type"] == "Quote"
+    assert msgspec.msgpack.decode(encode(QUOTE))["type"] == "Quote"
+    assert len({kind.__name__ for kind in MESSAGE_TYPES}) == len(MESSAGE_TYPES)
+
+
+@pytest.mark.parametrize("message", [Stranger(), Currency("USD", 2)])
+def test_what_is_no_message_is_not_encoded(message: msgspec.Struct) -> None:
+    for write in (encode, encode_json):
+        with pytest.raises(CodecError, match=f"{type(message).__name__} is not a message type"):
+            write(message)
+
+
+@pytest.mark.parametrize(
+    "message", [TimeEvent("\ud800", 1, 2), TimeEvent(object(), 1, 2)], ids=["surrogate", "object"]
+)
+def test_a_value_that_no_format_takes_is_a_codec_error(message: TimeEvent) -> None:
+    for write in (encode, encode_json):
+        with pytest.raises(CodecError, match="cannot encode TimeEvent"):
+            write(message)
+
+
+def test_an_integer_beyond_64_bits_is_a_codec_error() -> None:
+    with pytest.raises(CodecError, match="cannot encode TimeEvent"):
+        encode(TimeEvent("x", 2**64, 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{}",
+        b"null",
+        b'{"type":"Quote"}',
+        b'{"type":"Stranger"}',
+        b'{"type":"TimeEvent","name":"\xff","ts_event":1,"ts_init":1}',
+        b"[" * 100_000,
+        b"\x91" * 100_000,
+        encode(QUOTE)[:-3],
+        encode_json(QUOTE)[:-3],
+        encode_json(QUOTE).replace(b"1.1", b'"x"'),
+    ],
+    ids=range(12),
+)
+def test_bytes_that_are_no_message_are_a_codec_error(data: bytes) -> None:
+    for read in (decode, decode_json):
+        with pytest.raises(CodecError, match="not a workbench message"):
+            read(data)
+
+
+@pytest.mark.parametrize("bad", [b'"-1"', b'"NaN"', b'"x"', b'"0"'])
+def test_an_instrument_that_could_not_be_defined_cannot_be_decoded(bad: bytes) -> None:
+    data = encode_json(CurrencyPair.define("AUD/USD.SIM")).replace(b'"0.00001"', bad)
+    with pytest.raises(CodecError, match="not a workbench message"):
+        decode_json(data)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_msgpack_keeps_floats_that_are_not_finite_and_json_refuses_to_read_them(
+    value: float,
+) -> None:
+    quote = Quote("AUD/USD.SIM", value, 1.1, 5.0, 6.0, 1, 2)
+    assert math.isclose(decode(encode(quote)).bid, value) or math.isnan(value)
+    assert math.isnan(decode(encode(quote)).bid) == math.isnan(value)
+    with pytest.raises(CodecError, match="Expected `float`, got `null`"):
+        decode_json(encode_json(quote))
+
+
+def test_a_strategy_error_names_strategy_callback_and_event_and_survives_pickling() -> None:
+    error = StrategyError("S-1", "on_quote", QUOTE, ZeroDivisionError("division by zero"))
+    back = pickle.loads(pickle.dumps(error))
+    for one in (error, back):
+        assert str(one) == (
+            f"S-1 raised ZeroDivisionError in on_quote handling {QUOTE!r}: division by zero"
+        )
+        assert (one.strategy_id, one.callback, one.event) == ("S-1", "on_quote", QUOTE)
+    assert str(StrategyError("S-1", "on_start", None, KeyError("x"))) == (
+        "S-1 raised KeyError in on_start: 'x'"
+    )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in vars(errors).values()
+        if getattr(kind, "__module__", None) == errors.__name__ and isinstance(kind, type)
+    ],
+)
+def test_every_error_is_a_workbench_error_and_all_but_the_root_also_a_builtin_one(
+    kind: type[Exception],
+) -> None:
+    assert issubclass(kind, WorkbenchError)
+    if kind is not WorkbenchError:
+        assert issubclass(kind, (ValueError, LookupError, RuntimeError))
