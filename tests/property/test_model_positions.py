@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -114,7 +114,8 @@ def test_a_split_fill_adds_up_exactly(
 ) -> None:
     parts = split_flip(held, side, quantity, commission)
     assert sum(part for part, _ in parts) == quantity
-    assert sum(share for _, share in parts) == commission
+    with localcontext(prec=100):  # 28 digits would round a difference away
+        assert sum(share for _, share in parts) == commission
     after = held + side.sign * quantity
     flips = held * after < 0
     assert len(parts) == (2 if flips else 1)

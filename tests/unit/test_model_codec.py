@@ -8,7 +8,7 @@ import pickle
 import msgspec
 import pytest
 
-from workbench.model import errors
+from workbench.model import commands, data, errors, events, instruments, orders, reports
 from workbench.model.codec import (
     MESSAGE_TYPES,
     decode,
@@ -25,6 +25,10 @@ from workbench.model.money import Currency
 QUOTE = Quote("AUD/USD.SIM", 1.0, 1.1, 5.0, 6.0, 1, 2)
 
 
+MODULES = (commands, data, events, instruments, orders, reports)
+SHARED = (events.OrderEvent, events.PositionEvent, instruments.Instrument)
+
+
 class Stranger(msgspec.Struct, tag=True):
     """A Struct that is no message."""
 
@@ -33,6 +37,19 @@ def test_a_message_carries_its_class_name() -> None:
     assert msgspec.json.decode(encode_json(QUOTE))["type"] == "Quote"
     assert msgspec.msgpack.decode(encode(QUOTE))["type"] == "Quote"
     assert len({kind.__name__ for kind in MESSAGE_TYPES}) == len(MESSAGE_TYPES)
+
+
+def test_every_tagged_type_of_the_model_can_be_encoded() -> None:
+    tagged = {
+        kind
+        for module in MODULES
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, msgspec.Struct)
+        and kind.__struct_config__.tag is not None
+        and kind not in SHARED
+    }
+    assert tagged == set(MESSAGE_TYPES)
 
 
 @pytest.mark.parametrize("message", [Stranger(), Currency("USD", 2)])
@@ -57,7 +74,7 @@ def test_an_integer_beyond_64_bits_is_a_codec_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    "content",
     [
         b"",
         b"\xff\xfe",
@@ -74,17 +91,17 @@ def test_an_integer_beyond_64_bits_is_a_codec_error() -> None:
     ],
     ids=range(12),
 )
-def test_bytes_that_are_no_message_are_a_codec_error(data: bytes) -> None:
+def test_bytes_that_are_no_message_are_a_codec_error(content: bytes) -> None:
     for read in (decode, decode_json):
         with pytest.raises(CodecError, match="not a workbench message"):
-            read(data)
+            read(content)
 
 
 @pytest.mark.parametrize("bad", [b'"-1"', b'"NaN"', b'"x"', b'"0"'])
 def test_an_instrument_that_could_not_be_defined_cannot_be_decoded(bad: bytes) -> None:
-    data = encode_json(CurrencyPair.define("AUD/USD.SIM")).replace(b'"0.00001"', bad)
+    content = encode_json(CurrencyPair.define("AUD/USD.SIM")).replace(b'"0.00001"', bad)
     with pytest.raises(CodecError, match="not a workbench message"):
-        decode_json(data)
+        decode_json(content)
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

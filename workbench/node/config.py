@@ -1,0 +1,98 @@
+"""The node's settings: frozen, checked, and a field that does not exist is refused by name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from workbench.engines.risk import RiskLimits
+from workbench.model.enums import parse_enum
+from workbench.model.errors import ConfigError
+from workbench.model.identifiers import TraderId, parse_name
+from workbench.runtime.runner import BUDGET_S, PAUSE_S
+
+
+class ClockKind(StrEnum):
+    """Whose time a node keeps."""
+
+    LIVE = "live"
+    SIMULATED = "simulated"
+
+
+class _ConfigMeta(msgspec.StructMeta):
+    """Refuses arguments that are no fields with an error that lists those that are."""
+
+    def __call__(cls, *arguments: Any, **given: Any) -> Any:
+        known: tuple[str, ...] = cls.__struct_fields__
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise ConfigError(
+                f"{cls.__name__} has no field {', '.join(map(repr, unknown))};"
+                f" it has: {', '.join(known)}"
+            )
+        return super().__call__(*arguments, **given)
+
+
+class TradingNodeConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=_ConfigMeta
+):
+    """How a node runs.
+
+    Attributes:
+        trader_id: The trader; letters, digits, `_` and `-`.
+        clock: `"live"`, or `"simulated"` for a node that a replay drives.
+        limits: What risk enforces.
+        timeout_connection_s: For all clients of a kind to connect.
+        timeout_reconciliation_s: For the venues to say what they hold.
+        timeout_disconnection_s: For all clients to disconnect, and for `dispose` to wait.
+        delay_post_stop_s: How long events that are still on their way are handled after the
+            strategies stopped; it ends as soon as nothing is in flight.
+        budget_s: How long messages are handled before the loop's other work gets its turn.
+        pause_s: That turn; at least 0.0005.
+        conflate_above: From this many waiting data events on keep only the latest of each
+            instrument, and report the gap; None keeps everything.
+        stall_threshold_s: From how long on a loop that does not run is a stall.
+        max_quote_age_s: After a stall, how old a quote may have been at its end to count as fresh.
+
+    >>> TradingNodeConfig(trader="X")
+    Traceback (most recent call last):
+    workbench.model.errors.ConfigError: TradingNodeConfig has no field 'trader'; it has: trader_id, ...
+    """
+
+    trader_id: TraderId = TraderId("TRADER-001")
+    clock: ClockKind = ClockKind.LIVE
+    limits: RiskLimits = RiskLimits()
+    timeout_connection_s: float = 10.0
+    timeout_reconciliation_s: float = 10.0
+    timeout_disconnection_s: float = 5.0
+    delay_post_stop_s: float = 1.0
+    budget_s: float = BUDGET_S
+    pause_s: float = PAUSE_S
+    conflate_above: int | None = None
+    stall_threshold_s: float = 0.25
+    max_quote_age_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        parse_name(self.trader_id, "trader_id")
+        msgspec.structs.force_setattr(self, "clock", parse_enum(ClockKind, self.clock, "clock"))
+        for name in self.__struct_fields__:
+            if not name.endswith("_s"):
+                continue
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+                raise ConfigError(f"{name} is a number of seconds, 0 or more; got {value!r}")
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> TradingNodeConfig:
+        """Return the settings in a mapping, as read from TOML or JSON.
+
+        Raises:
+            ConfigError: Naming a field that is unknown or does not fit.
+        """
+        try:
+            return msgspec.convert(fields, TradingNodeConfig)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"the node's settings do not fit: {error}") from None

@@ -1,0 +1,114 @@
+"""Orders, fills, positions, accounts and channels as DataFrames.
+
+Amounts stay `Decimal` (object columns, exact to the last digit); times are `datetime64[ns, UTC]`.
+"""
+
+# pandas' stubs leave parts of these calls unknown.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workbench.model.events import AccountState, OrderFilled
+from workbench.model.orders import Order
+from workbench.model.positions import Position
+from workbench.runtime.channels import ChannelStatistics
+from workbench.runtime.eventlog import EventLog, RecordKind
+from workbench.runtime.lanes import LaneStatistics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORDER_COLUMNS = (
+    *("client_order_id", "strategy_id", "instrument_id", "side", "order_type", "quantity"),
+    *("price", "time_in_force", "status", "filled_quantity", "average_price", "commission"),
+    *("reason", "created", "updated"),
+)
+FILL_COLUMNS = (
+    *("time", "trade_id", "client_order_id", "strategy_id", "instrument_id", "side", "quantity"),
+    *("price", "commission", "commission_currency", "liquidity"),
+)
+POSITION_COLUMNS = (
+    *("position_id", "strategy_id", "instrument_id", "side", "quantity", "peak_quantity"),
+    *("average_open", "average_close", "realized_pnl", "commission", "currency"),
+    *("opened", "closed"),
+)
+ACCOUNT_COLUMNS = ("time", "account_id", "currency", "total", "locked", "free")
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: tuple[str, ...], times: Iterable[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    for name in times:
+        values = [None if value in (0, None) else value for value in frame[name]]
+        frame[name] = pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ns", utc=True)
+    return frame
+
+
+def orders_frame(orders: Iterable[Order]) -> pd.DataFrame:
+    """Return orders, one a row."""
+    rows = [
+        (
+            *(o.client_order_id, o.strategy_id, o.instrument_id, o.side.value, o.order_type.value),
+            *(o.quantity, o.price, o.time_in_force.value, o.status.value, o.filled_quantity),
+            *(o.average_price, o.commission, o.reason, o.ts_init, o.ts_last),
+        )
+        for o in orders
+    ]
+    return _frame(rows, ORDER_COLUMNS, ("created", "updated"))
+
+
+def fills_frame(log: EventLog) -> pd.DataFrame:
+    """Return the fills in a log, one a row, in the order they were handled."""
+    fills = (r.message for r in log.records([RecordKind.EVENT]))
+    rows = [
+        (
+            *(f.ts_event, f.trade_id, f.client_order_id, f.strategy_id, f.instrument_id),
+            *(f.side.value, f.quantity, f.price, f.commission, f.commission_currency.code),
+            f.liquidity.value,
+        )
+        for f in fills
+        if isinstance(f, OrderFilled)
+    ]
+    return _frame(rows, FILL_COLUMNS, ("time",))
+
+
+def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
+    """Return positions, open and closed, one a row; `quantity` is signed."""
+    rows = [
+        (
+            *(p.position_id, p.strategy_id, p.instrument_id, p.side.value, p.signed_quantity),
+            *(p.peak_quantity, p.average_open, p.average_close, p.realized_pnl, p.commission),
+            *(p.instrument.settlement_currency.code, p.ts_opened, p.ts_closed),
+        )
+        for p in positions
+    ]
+    return _frame(rows, POSITION_COLUMNS, ("opened", "closed"))
+
+
+def accounts_frame(states: Iterable[AccountState]) -> pd.DataFrame:
+    """Return account states, one row for each currency."""
+    rows = [
+        (s.ts_event, s.account_id, b.currency.code, b.total, b.locked, b.free)
+        for s in states
+        for b in s.balances
+    ]
+    return _frame(rows, ACCOUNT_COLUMNS, ("time",))
+
+
+def account_history(log: EventLog) -> list[AccountState]:
+    """Return the account states in a log."""
+    records = log.records([RecordKind.EVENT])
+    return [r.message for r in records if isinstance(r.message, AccountState)]
+
+
+def statistics_frame(statistics: list[ChannelStatistics] | list[LaneStatistics]) -> pd.DataFrame:
+    """Return the counters of channels or lanes, one a row; times in nanoseconds."""
+    import pandas as pd
+
+    return pd.DataFrame([msgspec.structs.asdict(s) for s in statistics]).set_index("name")
