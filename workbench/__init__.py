@@ -1,3 +1,152 @@
-"""A trading node that lives inside the running Jupyter kernel."""
+"""A trading node that lives inside the running Jupyter kernel.
+
+>>> import workbench as wb
+>>> wb.CurrencyPair.define("BTC/USDT.BINANCE", price_increment="0.01").price(64_123.456)
+Decimal('64123.46')
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.engines.risk import RiskLimits
+from workbench.history import Dataset, bars, quotes, trades
+from workbench.model.data import Bar, BarSpec, BarType, BidAskBar, DataGap, Quote, Trade
+from workbench.model.enums import (
+    AccountType,
+    AggressorSide,
+    LiquiditySide,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    TimeInForce,
+    TradingState,
+)
+from workbench.model.errors import (
+    ClientError,
+    ConfigError,
+    DataError,
+    InstrumentError,
+    LifecycleError,
+    StrategyError,
+    WorkbenchError,
+)
+from workbench.model.instruments import (
+    CryptoPerpetual,
+    CurrencyPair,
+    Equity,
+    Future,
+    Instrument,
+)
+from workbench.model.money import Currency, Money
+from workbench.model.orders import Order
+from workbench.model.positions import Position
+from workbench.node import (
+    Replay,
+    Simulated,
+    Synthetic,
+    TradingNode,
+    TradingNodeConfig,
+    nodes,
+    sandbox,
+)
+from workbench.research import BacktestResult, backtest
+from workbench.runtime.lifecycle import NodeState
+from workbench.runtime.runner import AsyncRunner, AsyncRunnerChannels, AsyncRunnerHandle
+from workbench.runtime.senders import (
+    AsyncDataCommandSender,
+    AsyncTimeEventSender,
+    AsyncTradingCommandSender,
+    get_data_cmd_sender,
+    get_data_event_sender,
+    get_exec_event_sender,
+    get_time_event_sender,
+    get_trading_cmd_sender,
+)
+from workbench.sim import SimulatedVenue
+from workbench.trading import EMA, SMA, Actor, Strategy
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "EMA",
+    "SMA",
+    "AccountType",
+    "Actor",
+    "AggressorSide",
+    "AsyncDataCommandSender",
+    "AsyncRunner",
+    "AsyncRunnerChannels",
+    "AsyncRunnerHandle",
+    "AsyncTimeEventSender",
+    "AsyncTradingCommandSender",
+    "BacktestResult",
+    "Bar",
+    "BarSpec",
+    "BarType",
+    "BidAskBar",
+    "ClientError",
+    "ConfigError",
+    "CryptoPerpetual",
+    "Currency",
+    "CurrencyPair",
+    "DataError",
+    "DataGap",
+    "Dataset",
+    "Equity",
+    "Future",
+    "Instrument",
+    "InstrumentError",
+    "LifecycleError",
+    "LiquiditySide",
+    "Money",
+    "NodeState",
+    "Order",
+    "OrderSide",
+    "OrderStatus",
+    "OrderType",
+    "Position",
+    "PositionSide",
+    "Quote",
+    "Replay",
+    "RiskLimits",
+    "Simulated",
+    "SimulatedVenue",
+    "Strategy",
+    "StrategyError",
+    "Synthetic",
+    "TimeInForce",
+    "Trade",
+    "TradingNode",
+    "TradingNodeConfig",
+    "TradingState",
+    "WorkbenchError",
+    "backtest",
+    "bars",
+    "get_data_cmd_sender",
+    "get_data_event_sender",
+    "get_exec_event_sender",
+    "get_time_event_sender",
+    "get_trading_cmd_sender",
+    "load_ipython_extension",
+    "nodes",
+    "quotes",
+    "sandbox",
+    "trades",
+    "unload_ipython_extension",
+]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magics to a notebook; called by `%load_ext workbench`."""
+    from workbench.jupyter import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics away; called by `%unload_ext workbench`."""
+    from workbench.jupyter import unload
+
+    unload(shell)

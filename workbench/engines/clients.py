@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
+    DataResponse,
     ModifyOrder,
     QueryOrder,
     RequestData,
@@ -52,8 +53,8 @@ class DataClient(ABC):
         """Stop sending it."""
 
     @abstractmethod
-    def request(self, command: RequestData) -> None:
-        """Send a `DataResponse` with this request's id, sooner or later."""
+    def request(self, command: RequestData) -> DataResponse | None:
+        """Return the response if it is at hand; else send one with this request's id later."""
 
     async def run(self) -> None:
         """Stream until cancelled; started when the node's phase is `running`.

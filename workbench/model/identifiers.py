@@ -6,6 +6,7 @@ An instrument id is `SYMBOL.VENUE`, split at the last dot (`BTC/USDT.BINANCE`, `
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import NewType
 
 from workbench.model.errors import ConfigError
@@ -66,6 +67,21 @@ def parse_name(text: str, what: str) -> str:
             f" got {text!r}"
         )
     return text
+
+
+def run_tag(start_ns: int, trader_id: str) -> str:
+    """Return the part of client order ids that tells one run of a trader from another.
+
+    Args:
+        start_ns: When the run starts, on its own clock.
+        trader_id: Its last three characters are used.
+
+    >>> run_tag(1_600_000_000_123_456_789, "TRADER-001")
+    '200913122640123-001'
+    """
+    seconds, rest = divmod(start_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%y%m%d%H%M%S}{rest // 1_000_000:03d}-{trader_id[-3:]}"
 
 
 class ClientOrderIds:

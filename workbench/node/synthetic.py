@@ -113,21 +113,19 @@ class SyntheticDataClient(DataClient):
     def unsubscribe(self, command: Unsubscribe) -> None:
         """Do nothing: the data comes all the same."""
 
-    def request(self, command: RequestData) -> None:
-        """Answer that there is no history."""
+    def request(self, command: RequestData) -> DataResponse:
+        """Return that there is no history."""
         now = self._clock.timestamp_ns()
-        self._send(
-            DataResponse(
-                request_id=command.request_id,
-                component_id=command.component_id,
-                kind=command.kind,
-                instrument_id=command.instrument_id,
-                bar_type=command.bar_type,
-                data=(),
-                error="a synthetic market has no history",
-                ts_event=now,
-                ts_init=now,
-            )
+        return DataResponse(
+            request_id=command.request_id,
+            component_id=command.component_id,
+            kind=command.kind,
+            instrument_id=command.instrument_id,
+            bar_type=command.bar_type,
+            data=(),
+            error="a synthetic market has no history",
+            ts_event=now,
+            ts_init=now,
         )
 
     async def run(self) -> None:

@@ -1,0 +1,34 @@
+"""The composition root: the node, its settings, its session, and the factories of its clients."""
+
+from workbench.node.clients import (
+    BuildContext,
+    DataClientFactory,
+    ExecClientFactory,
+    Replay,
+    Simulated,
+)
+from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.node import TradingNode
+from workbench.node.reconciliation import ReconciliationError
+from workbench.node.registry import nodes
+from workbench.node.session import NodePhase
+from workbench.node.setups import as_strategies, as_venues, sandbox
+from workbench.node.synthetic import Synthetic
+
+__all__ = [
+    "BuildContext",
+    "ClockKind",
+    "DataClientFactory",
+    "ExecClientFactory",
+    "NodePhase",
+    "ReconciliationError",
+    "Replay",
+    "Simulated",
+    "Synthetic",
+    "TradingNode",
+    "TradingNodeConfig",
+    "as_strategies",
+    "as_venues",
+    "nodes",
+    "sandbox",
+]

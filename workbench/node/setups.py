@@ -1,0 +1,113 @@
+"""Ready-made nodes: `wb.sandbox(...)` puts clock, data client and execution client together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from workbench.model.errors import ConfigError
+from workbench.model.instruments import Instrument
+from workbench.node.clients import Replay, Simulated, as_instruments
+from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.node import TradingNode
+from workbench.node.synthetic import Synthetic
+from workbench.sim.venue import SimulatedVenue
+from workbench.trading.actor import Actor
+
+
+def as_strategies(strategy: Actor | Sequence[Actor]) -> list[Actor]:
+    """Return one or several strategies as a list.
+
+    Raises:
+        ConfigError: If there is none, or a class was passed instead of an object.
+    """
+    found = list(strategy) if isinstance(strategy, Sequence) else [strategy]
+    for one in found:
+        if isinstance(one, type):
+            raise ConfigError(f"pass an object, {one.__name__}(...), not the class")
+        if not isinstance(one, Actor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"a strategy is a wb.Strategy or wb.Actor; got {one!r}")
+    if not found:
+        raise ConfigError("pass at least one strategy")
+    return found
+
+
+def as_venues(
+    venue: SimulatedVenue | Sequence[SimulatedVenue] | None, instruments: list[Instrument]
+) -> list[SimulatedVenue]:
+    """Return the simulated venues of some instruments, with names and balances filled in.
+
+    Raises:
+        ConfigError: If an instrument's venue has none.
+    """
+    names = sorted({instrument.venue for instrument in instruments})
+    if venue is None:
+        venues = [SimulatedVenue(name=name).for_instruments(instruments) for name in names]
+    else:
+        given = list(venue) if isinstance(venue, Sequence) else [venue]
+        for one in given:
+            if not isinstance(one, SimulatedVenue):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigError(f"venue is a wb.SimulatedVenue, or a list of them; got {one!r}")
+        venues = [one.for_instruments(instruments) for one in given]
+    missing = sorted(set(names) - {str(one.name) for one in venues})
+    if missing:
+        raise ConfigError(f"no simulated venue for {', '.join(missing)}; pass one for each venue")
+    return venues
+
+
+def sandbox(
+    strategy: Actor | Sequence[Actor],
+    *,
+    data: Any = "synthetic",
+    instrument: Instrument | Sequence[Instrument],
+    venue: SimulatedVenue | Sequence[SimulatedVenue] | None = None,
+    speed: float | None = None,
+    on_exhausted: str = "stop",
+    start: Any = None,
+    end: Any = None,
+    config: TradingNodeConfig | None = None,
+) -> TradingNode:
+    """Return a CREATED node with simulated fills.
+
+    Args:
+        strategy: A strategy object, or several.
+        data: `"synthetic"` for a made-up market on the live clock; a data client factory such as
+            `wb.Synthetic(...)`; or history, as `wb.backtest` takes it, which is replayed.
+        instrument: The instrument, or several.
+        venue: How fills are simulated; by default a margin account of 1,000,000.
+        speed: Of a replay: how many times real speed; None for as fast as it is handled.
+        on_exhausted: Of a replay: `"stop"` the node at the data's end, or `"idle"`.
+        start: Of a replay: only data from then on; earlier data answers requests.
+        end: Of a replay: only data before then.
+        config: The node's settings; its clock is set to what the data needs.
+
+    Raises:
+        ConfigError: If an argument is not usable.
+        DataError: If the data is not.
+
+    >>> from workbench.model.instruments import CurrencyPair
+    >>> pair = CurrencyPair.define("BTC/USDT.SIM", price_increment="0.01")
+    >>> node = sandbox(Actor(), instrument=pair)
+    >>> node.state.value
+    'CREATED'
+    """
+    instruments = as_instruments(instrument)
+    factory: Any
+    if isinstance(data, str) and data == "synthetic":
+        factory = Synthetic(instruments)
+    elif isinstance(data, (Synthetic, Replay)) or callable(data):
+        factory = data
+    else:
+        factory = Replay(
+            data, instruments, speed=speed, on_exhausted=on_exhausted, start=start, end=end
+        )
+    kind = ClockKind.SIMULATED if isinstance(factory, Replay) else ClockKind.LIVE
+    node = TradingNode(msgspec.structs.replace(config or TradingNodeConfig(), clock=kind))
+    node.add_data_client_factory(factory)
+    for one in as_venues(venue, instruments):
+        node.add_exec_client_factory(Simulated(one, instruments))
+    for one in as_strategies(strategy):
+        node.add_strategy(one)
+    return node
