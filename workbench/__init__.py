@@ -51,7 +51,7 @@ from workbench.node import (
     nodes,
     sandbox,
 )
-from workbench.research import BacktestResult, backtest
+from workbench.research import BacktestResult, backtest, sample_bars, sample_quotes
 from workbench.runtime.lifecycle import NodeState
 from workbench.runtime.runner import AsyncRunner, AsyncRunnerChannels, AsyncRunnerHandle
 from workbench.runtime.senders import (
@@ -132,6 +132,8 @@ __all__ = [
     "load_ipython_extension",
     "nodes",
     "quotes",
+    "sample_bars",
+    "sample_quotes",
     "sandbox",
     "trades",
     "unload_ipython_extension",

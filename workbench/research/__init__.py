@@ -2,5 +2,6 @@
 
 from workbench.research.backtest import backtest
 from workbench.research.result import BacktestResult
+from workbench.research.samples import sample_bars, sample_quotes
 
-__all__ = ["BacktestResult", "backtest"]
+__all__ = ["BacktestResult", "backtest", "sample_bars", "sample_quotes"]
