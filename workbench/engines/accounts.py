@@ -14,7 +14,13 @@ from decimal import Decimal
 from workbench.model.enums import AccountType, OrderSide
 from workbench.model.errors import ConfigError
 from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
-from workbench.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, StrategyId
+from workbench.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+)
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, Currency, Money, round_to_digits
 from workbench.model.positions import Position, split_flip
@@ -45,7 +51,9 @@ class Account(ABC):
         round_money: bool = False,
     ) -> None:
         if not starting_balances:
-            raise ConfigError(f"account {account_id} needs a starting balance, such as '1_000_000 USD'")
+            raise ConfigError(
+                f"account {account_id} needs a starting balance, such as '1_000_000 USD'"
+            )
         self.account_id = account_id
         self.base_currency = base_currency
         self.leverage = leverage

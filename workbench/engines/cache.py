@@ -27,6 +27,15 @@ from workbench.model.positions import Position
 _T = TypeVar("_T", Order, Position)
 
 
+BAR_SLOTS = {
+    PriceType.BID: "bid_bar",
+    PriceType.ASK: "ask_bar",
+    PriceType.MID: "last_bar",
+    PriceType.LAST: "last_bar",
+}
+"""Which attribute of a `Market` holds the latest bar of a price."""
+
+
 class Market:
     """The latest market data of one instrument; None where there was none yet."""
 
@@ -43,13 +52,7 @@ class Market:
     def put_bar(self, bar: Bar) -> None:
         """Keep a bar as the latest of its type and side."""
         self.bars[bar.bar_type] = bar
-        price_type = bar.bar_type.spec.price_type
-        if price_type is PriceType.BID:
-            self.bid_bar = bar
-        elif price_type is PriceType.ASK:
-            self.ask_bar = bar
-        else:
-            self.last_bar = bar
+        setattr(self, BAR_SLOTS[bar.bar_type.spec.price_type], bar)
 
     def price_to(self, side: OrderSide) -> float | None:
         """Return what `side` would trade at now: the other side's quote, or what comes nearest."""
@@ -252,9 +255,7 @@ class Cache:
         return list(self._accounts.values())
 
 
-def _select(
-    items: Iterable[_T], instrument_id: str | None, strategy_id: str | None
-) -> list[_T]:
+def _select(items: Iterable[_T], instrument_id: str | None, strategy_id: str | None) -> list[_T]:
     return [
         item
         for item in items

@@ -36,6 +36,7 @@ from workbench.model.events import (
     PositionOpened,
 )
 from workbench.model.identifiers import (
+    AccountId,
     ClientId,
     InstrumentId,
     PositionId,
@@ -94,6 +95,7 @@ class ExecutionEngine:
         self._on_derived = on_derived
         self._clients: dict[ClientId, ExecutionClient] = {}
         self._by_venue: dict[Venue, ExecutionClient] = {}
+        self._venue_of_account: dict[AccountId, Venue] = {}
         self._owners: dict[StrategyId, OrderOwner] = {}
         self._position_count = 0
         self._topics: dict[str, tuple[str, str]] = {}
@@ -105,11 +107,14 @@ class ExecutionEngine:
             ConfigError: If its name is taken or its venue has a client.
         """
         if client.client_id in self._clients:
-            raise ConfigError(f"an execution client named {client.client_id!r} is registered already")
+            raise ConfigError(
+                f"an execution client named {client.client_id!r} is registered already"
+            )
         if client.venue in self._by_venue:
             raise ConfigError(f"venue {client.venue} has an execution client already")
         self._clients[client.client_id] = client
         self._by_venue[client.venue] = client
+        self._venue_of_account[client.account_id] = client.venue
 
     @property
     def clients(self) -> list[ExecutionClient]:
@@ -119,7 +124,10 @@ class ExecutionEngine:
     def add_owner(self, strategy_id: StrategyId, owner: OrderOwner) -> None:
         """Tell `owner` of the events of a strategy's orders and positions."""
         self._owners[strategy_id] = owner
-        self._topics[strategy_id] = (f"events.order.{strategy_id}", f"events.position.{strategy_id}")
+        self._topics[strategy_id] = (
+            f"events.order.{strategy_id}",
+            f"events.position.{strategy_id}",
+        )
 
     # Commands
 
@@ -198,7 +206,9 @@ class ExecutionEngine:
             found = self._by_venue.get(venue_of(instrument_id))
         if found is None:
             wanted = f"named {client_id!r}" if client_id else f"for {instrument_id!r}"
-            known = ", ".join(f"{c.client_id} ({c.venue})" for c in self._clients.values()) or "none"
+            known = (
+                ", ".join(f"{c.client_id} ({c.venue})" for c in self._clients.values()) or "none"
+            )
             raise ClientError(f"no execution client {wanted}; registered: {known}")
         return found
 
@@ -220,10 +230,10 @@ class ExecutionEngine:
             raise ConfigError(f"{type(event).__name__} is not an execution event")
 
     def _on_account(self, state: AccountState) -> None:
-        client = next((c for c in self._clients.values() if c.account_id == state.account_id), None)
-        if client is None:
+        venue = self._venue_of_account.get(state.account_id)
+        if venue is None:
             raise ClientError(f"no execution client holds account {state.account_id}")
-        self._cache.put_account(client.venue, state)
+        self._cache.put_account(venue, state)
         self._bus.publish(f"events.account.{state.account_id}", state)
 
     def _on_order_event(self, event: OrderEvent) -> None:
@@ -250,7 +260,9 @@ class ExecutionEngine:
         self.refused_events.append((event, reason))
         self._bus.publish(f"events.refused.{event.strategy_id}", (event, reason))
 
-    def _tell(self, event: OrderEvent, changes: tuple[PositionEvent, ...] | list[PositionEvent]) -> None:
+    def _tell(
+        self, event: OrderEvent, changes: tuple[PositionEvent, ...] | list[PositionEvent]
+    ) -> None:
         for change in changes:
             self._on_derived(change)
         topics = self._topics.get(event.strategy_id)
@@ -333,4 +345,3 @@ def _position_event(
         ts_event=fill.ts_event,
         ts_init=fill.ts_init,
     )
-

@@ -199,7 +199,10 @@ class RiskEngine:
             return None
         worth = instrument.notional(order.quantity, price)
         unit = instrument.settlement_currency.code
-        for limit, whose in ((most, "the configured"), (instrument.max_notional, "the instrument's")):
+        for limit, whose in (
+            (most, "the configured"),
+            (instrument.max_notional, "the instrument's"),
+        ):
             if limit is not None and worth > limit:
                 return Refusal(
                     "NOTIONAL_TOO_LARGE", f"worth {worth} {unit}, above {whose} limit of {limit}"
@@ -227,7 +230,8 @@ class RiskEngine:
         free = _free(account, unit) - self._claimed(unit)
         if amount > free:
             return Refusal(
-                "INSUFFICIENT_FUNDS", f"needs {amount} {unit}; {free} {unit} of {account.account_id} is free"
+                "INSUFFICIENT_FUNDS",
+                f"needs {amount} {unit}; {free} {unit} of {account.account_id} is free",
             )
         self._uncounted[order.client_order_id] = needed
         return None
@@ -355,7 +359,8 @@ def _off_grid(what: str, value: Decimal | None, increment: Decimal) -> Refusal |
     if value is None or not value % increment:
         return None
     return Refusal(
-        f"{what.upper()}_OFF_GRID", f"{what} {value} is not a multiple of {increment}; nothing was rounded"
+        f"{what.upper()}_OFF_GRID",
+        f"{what} {value} is not a multiple of {increment}; nothing was rounded",
     )
 
 

@@ -20,7 +20,7 @@ from workbench.runtime.channels import Channels
 from workbench.runtime.clock import SimulatedClock
 from workbench.runtime.senders import Senders
 from workbench.sim.client import SimulatedExecutionClient
-from workbench.sim.exchange import SimulatedExchange
+from workbench.sim.exchange import SimulatedExchange, see_bars
 from workbench.sim.history_client import HistoryDataClient
 from workbench.sim.simulated_time import SimulatedTime
 from workbench.sim.venue import SimulatedVenue
@@ -71,12 +71,9 @@ class BacktestEngine:
         self.core = TradingCore(self._clock, channels, senders, run_tag=run_tag, limits=limits)
         self.core.on_shutdown(self._on_shutdown)
         self._signal = channels.signal
-        self._time = SimulatedTime(
-            self._clock, senders.time_event.send, self.core.dispatcher.drain
-        )
+        self._time = SimulatedTime(self._clock, senders.time_event.send, self.core.dispatcher.drain)
         self.exchanges = [
-            SimulatedExchange(settings, self._clock, senders.exec_event.send)
-            for settings in venues
+            SimulatedExchange(settings, self._clock, senders.exec_event.send) for settings in venues
         ]
         dispatcher = self.core.dispatcher
         dispatcher.before_data.append(self._time.see)
@@ -208,11 +205,9 @@ class BacktestEngine:
         for exchange in self.exchanges:
             engine = exchange.engine(stream.instrument_id)
             if engine is not None:
-                return {
-                    DataKind.QUOTES: engine.on_quote,
-                    DataKind.TRADES: engine.on_trade,
-                    DataKind.BARS: engine.on_bar,
-                }[stream.kind]
+                if stream.kind is DataKind.BARS:
+                    return see_bars(engine, stream.bar_types[0].spec.price_type)
+                return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
         raise ConfigError(f"no simulated venue lists {stream.instrument_id}")
 
 

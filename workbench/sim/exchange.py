@@ -21,7 +21,7 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
-from workbench.model.enums import LiquiditySide, OrderSide, OrderStatus, OrderType
+from workbench.model.enums import LiquiditySide, OrderSide, OrderStatus, OrderType, PriceType
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
@@ -34,7 +34,13 @@ from workbench.model.events import (
     OrderUpdated,
     TimeEvent,
 )
-from workbench.model.identifiers import AccountId, ClientOrderId, InstrumentId, TradeId, VenueOrderId
+from workbench.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    InstrumentId,
+    TradeId,
+    VenueOrderId,
+)
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.reports import OrderStatusReport
@@ -58,7 +64,9 @@ class SimulatedExchange:
         self, settings: SimulatedVenue, clock: Clock, send_event: Callable[[Any], None]
     ) -> None:
         if settings.name is None:
-            raise ConfigError("a simulated exchange needs its settings' name; use `for_instruments`")
+            raise ConfigError(
+                "a simulated exchange needs its settings' name; use `for_instruments`"
+            )
         self.settings = settings
         self.name = settings.name
         self.account: Account = ACCOUNT_TYPES[settings.account_type](
@@ -117,8 +125,10 @@ class SimulatedExchange:
             engine.on_quote(message)
         elif isinstance(message, Trade):
             engine.on_trade(message)
-        elif isinstance(message, (Bar, BidAskBar)):
+        elif isinstance(message, BidAskBar):
             engine.on_bar(message)
+        elif isinstance(message, Bar):
+            see_bars(engine, message.bar_type.spec.price_type)(message)
 
     def engine(self, instrument_id: InstrumentId) -> MatchingEngine | None:
         """Return the matching engine of an instrument, None if it is not listed."""
@@ -373,3 +383,10 @@ class SimulatedExchange:
         """Send the account's state, as a venue does when a client connects and after a fill."""
         self._reported = self.account.state(self._clock.timestamp_ns())
         self._send(self._reported)
+
+
+def see_bars(engine: MatchingEngine, price_type: PriceType) -> Callable[[Bar | BidAskBar], None]:
+    """Return what takes the bars of a stream: those of one side alone leave the other as it was."""
+    if price_type in (PriceType.BID, PriceType.ASK):
+        return engine.on_paired_bar
+    return engine.on_bar

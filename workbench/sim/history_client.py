@@ -9,6 +9,7 @@ from typing import Any
 from workbench.engines.clients import DataClient
 from workbench.history import Timeline
 from workbench.model.commands import DataKind, DataResponse, RequestData, Subscribe, Unsubscribe
+from workbench.model.errors import DataError
 from workbench.model.identifiers import ClientId
 from workbench.model.instruments import Instrument
 from workbench.runtime.clock import Clock
@@ -60,7 +61,9 @@ class HistoryDataClient(DataClient):
                 continue
             if wanted in stream.bar_types or wanted == stream.instrument_id:
                 return
-        held = ", ".join(_describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams)
+        held = ", ".join(
+            _describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams
+        )
         self.warnings.append(
             f"{command.component_id} subscribed to {command.kind.value} of {wanted}, but the data holds"
             f" only: {held}"
@@ -70,29 +73,33 @@ class HistoryDataClient(DataClient):
     def unsubscribe(self, command: Unsubscribe) -> None:
         """Do nothing: the data comes all the same."""
 
-    def request(self, command: RequestData) -> None:
-        """Answer with what was known by now."""
+    def request(self, command: RequestData) -> DataResponse:
+        """Return what was known by now; market data that is queued up does not delay it."""
         now = self._clock.timestamp_ns()
-        data = self.timeline.history(
-            command.kind,
-            command.instrument_id,
-            command.bar_type,
-            command.start,
-            command.end,
-            command.limit,
-            now,
-        )
-        self._send(
-            DataResponse(
-                request_id=command.request_id,
-                component_id=command.component_id,
-                kind=command.kind,
-                instrument_id=command.instrument_id,
-                bar_type=command.bar_type,
-                data=data,
-                ts_event=now,
-                ts_init=now,
+        data: tuple[Any, ...] = ()
+        error = ""
+        try:
+            data = self.timeline.history(
+                command.kind,
+                command.instrument_id,
+                command.bar_type,
+                start=command.start,
+                end=command.end,
+                limit=command.limit,
+                before=now,
             )
+        except DataError as problem:
+            error = str(problem)
+        return DataResponse(
+            request_id=command.request_id,
+            component_id=command.component_id,
+            kind=command.kind,
+            instrument_id=command.instrument_id,
+            bar_type=command.bar_type,
+            data=data,
+            error=error,
+            ts_event=now,
+            ts_init=now,
         )
 
 

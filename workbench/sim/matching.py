@@ -19,7 +19,6 @@ from workbench.model.enums import (
     LiquiditySide,
     OrderSide,
     OrderType,
-    PriceType,
     TimeInForce,
 )
 from workbench.model.events import OrderInitialized
@@ -127,13 +126,21 @@ class MatchingEngine:
             self._match_trade(trade)
 
     def on_bar(self, bar: Bar | BidAskBar) -> None:
-        """Walk a bar; afterwards its close is the top of the book."""
-        if not self.resting and not self.deferred and not _is_one_sided(bar):
-            self.source = bar
+        """Walk a bar that shows both sides; afterwards its close is the top of the book."""
+        if self.resting or self.deferred:
+            self._walk(walk(bar, self._adaptive))
+        self.source = bar
+
+    def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
+        """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
+        if isinstance(bar, BidAskBar):
+            self.on_bar(bar)
             return
-        moments: tuple[Top, ...] = walk(bar, self._adaptive)
-        if isinstance(bar, Bar):
-            moments = one_sided(bar, moments, top_of(self.source))
+        moments = one_sided(bar, walk(bar, self._adaptive), top_of(self.source))
+        self._walk(moments)
+        self.source = moments[3]
+
+    def _walk(self, moments: tuple[Top, ...]) -> None:
         for moment in moments:
             self.source = moment
             if self.deferred:
@@ -143,7 +150,6 @@ class MatchingEngine:
                         self.place(order)
             if self.resting:
                 self._match()
-        self.source = moments[3] if _is_one_sided(bar) else self.source
 
     @property
     def is_on_bars(self) -> bool:
@@ -167,7 +173,9 @@ class MatchingEngine:
         else:
             self._cancel(order, f"{order.definition.time_in_force.value}: nothing to trade with")
 
-    def amend(self, order: VenueOrder, quantity: Decimal, price: Decimal | None, sequence: int) -> None:
+    def amend(
+        self, order: VenueOrder, quantity: Decimal, price: Decimal | None, sequence: int
+    ) -> None:
         """Change a resting order; a new price or a larger quantity puts it last in its queue."""
         if price != order.price or quantity > order.quantity:
             order.sequence = sequence
@@ -330,10 +338,6 @@ def _reached(order: VenueOrder, bid: int | None, ask: int | None) -> bool:
     return bid is not None and bid >= order.ticks
 
 
-def _is_one_sided(bar: Bar | BidAskBar) -> bool:
-    return isinstance(bar, Bar) and bar.bar_type.spec.price_type in (PriceType.BID, PriceType.ASK)
-
-
 def _maybe_ticks(price: float, instrument: Instrument) -> int | None:
     return None if math.isnan(price) else instrument.ticks(price)
 
@@ -343,7 +347,10 @@ def _ticks(price: Decimal | None, instrument: Instrument) -> int:
 
 
 def venue_order(
-    definition: OrderInitialized, venue_order_id: VenueOrderId, sequence: int, instrument: Instrument
+    definition: OrderInitialized,
+    venue_order_id: VenueOrderId,
+    sequence: int,
+    instrument: Instrument,
 ) -> VenueOrder:
     """Return a new order as the venue keeps it."""
     return VenueOrder(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from workbench.history import Timeline
 from workbench.model.errors import ConfigError
@@ -109,4 +108,3 @@ class ReplayDataClient(HistoryDataClient):
                 while self._channel.depth > BATCH:
                     await pacing.sleep(_SHORTEST_SLEEP_S)
                 self._channel.put(event)
-

@@ -122,9 +122,7 @@ class ActorClock:
         for name in self.timer_names:
             self.cancel_timer(name)
 
-    def _guarded(
-        self, callback: Callable[[TimeEvent], None] | None
-    ) -> Callable[[TimeEvent], None]:
+    def _guarded(self, callback: Callable[[TimeEvent], None] | None) -> Callable[[TimeEvent], None]:
         actor = self._actor
         chosen = actor.on_time_event if callback is None else callback
 

@@ -92,6 +92,7 @@ class TradingCore:
                 LaneName.EXECUTION_EVENTS: self.execution.process,
             }
         )
+        self.data.on_answer = self.lanes.data_responses.put
         self.dispatcher = Dispatcher(
             channels,
             clock,

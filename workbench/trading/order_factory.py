@@ -86,7 +86,14 @@ class OrderFactory:
             ConfigError: If a word or number cannot be read.
         """
         return self._make(
-            instrument_id, side, OrderType.LIMIT, quantity, price, time_in_force, post_only, reduce_only
+            instrument_id,
+            side,
+            OrderType.LIMIT,
+            quantity,
+            price,
+            time_in_force,
+            post_only,
+            reduce_only,
         )
 
     def _make(

@@ -112,7 +112,9 @@ def resolve(what: str, wanted: Mapping[str, Declared], given: Mapping[str, Any])
     unknown = sorted(set(given) - set(wanted))
     if unknown:
         known = ", ".join(wanted) or "none; declare them as annotated class attributes"
-        raise ConfigError(f"{what} has no parameter {', '.join(map(repr, unknown))}; it has: {known}")
+        raise ConfigError(
+            f"{what} has no parameter {', '.join(map(repr, unknown))}; it has: {known}"
+        )
     values: dict[str, Any] = {}
     for name, (hint, default) in wanted.items():
         value = given.get(name, default)

@@ -82,7 +82,10 @@ class Strategy(Actor):
         ids = ClientOrderIds(core.run_tag, owner)
         self.orders = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
         self._callbacks = {
-            **{kind: self._overridden(name, "on_order_event") for kind, name in _ORDER_CALLBACKS.items()},
+            **{
+                kind: self._overridden(name, "on_order_event")
+                for kind, name in _ORDER_CALLBACKS.items()
+            },
             **{
                 kind: self._overridden(name, "on_position_event")
                 for kind, name in _POSITION_CALLBACKS.items()
