@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.model.error_display import render
+
 
 class WorkbenchError(Exception):
     """Anything workbench refuses or cannot do.
 
     The text says what was expected, what was found, and what to do.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the user's own lines and the sentence."""
+        return render(self, with_cause=False)
 
 
 class ConfigError(WorkbenchError, ValueError):
@@ -77,6 +83,10 @@ class StrategyError(WorkbenchError, RuntimeError):
         super().__init__(
             f"{strategy_id} raised {type(error).__name__} in {callback}{handling}: {error}"
         )
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the strategy's own exception, whole, and the sentence."""
+        return render(self, with_cause=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make it survive the way back from another process (without its cause, as ever)."""

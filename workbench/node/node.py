@@ -296,7 +296,7 @@ class TradingNode:
         self._stopped.set()
         fault = self.fault
         if fault is not None:
-            _log.error("the node stopped on a fault: %s", fault)
+            _log.error("the node stopped on a fault: %s", fault, exc_info=fault)
 
     # Stop
 
