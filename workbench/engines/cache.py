@@ -27,43 +27,40 @@ from workbench.model.positions import Position
 _T = TypeVar("_T", Order, Position)
 
 
-BAR_SLOTS = {
-    PriceType.BID: "bid_bar",
-    PriceType.ASK: "ask_bar",
-    PriceType.MID: "last_bar",
-    PriceType.LAST: "last_bar",
-}
-"""Which attribute of a `Market` holds the latest bar of a price."""
+_OWN_SIDE = {OrderSide.BUY: (PriceType.ASK,), OrderSide.SELL: (PriceType.BID,)}
+_BOTH_SIDES = (PriceType.LAST, PriceType.MID)
 
 
 class Market:
     """The latest market data of one instrument; None where there was none yet."""
 
-    __slots__ = ("ask_bar", "bars", "bid_bar", "last_bar", "quote", "trade")
+    __slots__ = ("bars", "quote", "trade")
 
     def __init__(self) -> None:
         self.quote: Quote | None = None
         self.trade: Trade | None = None
-        self.bid_bar: Bar | None = None
-        self.ask_bar: Bar | None = None
-        self.last_bar: Bar | None = None
         self.bars: dict[BarType, Bar] = {}
 
-    def put_bar(self, bar: Bar) -> None:
-        """Keep a bar as the latest of its type and side."""
-        self.bars[bar.bar_type] = bar
-        setattr(self, BAR_SLOTS[bar.bar_type.spec.price_type], bar)
-
     def price_to(self, side: OrderSide) -> float | None:
-        """Return what `side` would trade at now: the other side's quote, or what comes nearest."""
+        """Return what `side` would trade at now: the other side's quote, or what comes nearest.
+
+        None where nothing says it; a quote without that side (NaN) does not.
+        """
         quote = self.quote
         if quote is not None:
-            return quote.ask if side is OrderSide.BUY else quote.bid
-        bar = (self.ask_bar if side is OrderSide.BUY else self.bid_bar) or self.last_bar
+            price = quote.ask if side is OrderSide.BUY else quote.bid
+            if price == price:  # not NaN
+                return price
+        bar = self._latest_bar(_OWN_SIDE[side]) or self._latest_bar(_BOTH_SIDES)
         trade = self.trade
         if bar is None or (trade is not None and trade.ts_event > bar.ts_event):
             return None if trade is None else trade.price
         return bar.close
+
+    def _latest_bar(self, of: tuple[PriceType, ...]) -> Bar | None:
+        """Return the newest bar of these prices; of equally new ones the kind that came first."""
+        bars = [bar for bar in self.bars.values() if bar.bar_type.spec.price_type in of]
+        return max(bars, key=lambda bar: bar.ts_event, default=None)
 
 
 class Cache:

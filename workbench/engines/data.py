@@ -7,8 +7,8 @@ feed of each of its streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
 from workbench.engines.cache import Cache, Market
 from workbench.engines.clients import DataClient
@@ -33,6 +33,11 @@ class DataSubscriber(Protocol):
 
     component_id: ComponentId
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was started and has not stopped."""
+        ...
+
     def on_quote(self, quote: Quote) -> None:
         """Take a quote."""
 
@@ -52,32 +57,41 @@ class DataSubscriber(Protocol):
         """Take the news that messages were dropped."""
 
 
-def _deliver(handlers: Iterable[Route], message: Any) -> None:
-    """Call each handler; an exception comes out with its owner's name and the message."""
-    handler: Any = None
-    try:
-        for handler in handlers:
-            handler(message)
-    except Exception as error:
-        raise _blamed(handler, message, error) from error
+def _deliver(
+    subscribers: list[DataSubscriber], callback: str, message: DataResponse | DataGap | Instrument
+) -> None:
+    """Call a callback of each; an exception comes out with its owner's name and the message."""
+    for subscriber in subscribers:
+        try:
+            getattr(subscriber, callback)(message)
+        except Exception as error:
+            raise StrategyError(subscriber.component_id, callback, message, error) from error
 
 
 class _Feed:
-    """One kind of data of one instrument (or bar type), and who subscribed to it."""
+    """One kind of data of one instrument (or bar type), and who subscribed to it.
 
-    __slots__ = ("handlers", "market", "subscribers")
+    Attributes:
+        market: Where the latest message is kept.
+        source: What began it at the client; None while nobody is subscribed.
+        subscribers: In the order they came; `handlers` are their callbacks.
+    """
+
+    __slots__ = ("handlers", "market", "source", "subscribers")
+    callback: ClassVar[str]
 
     def __init__(self, market: Market) -> None:
         self.market = market
+        self.source: tuple[DataClient, Subscribe] | None = None
         self.subscribers: list[DataSubscriber] = []
         self.handlers: tuple[Route, ...] = ()
 
-    def add(self, subscriber: DataSubscriber, handler: Route) -> bool:
+    def add(self, subscriber: DataSubscriber) -> bool:
         """Add a subscriber; return whether it is the first."""
         if subscriber in self.subscribers:
             return False
         self.subscribers.append(subscriber)
-        self.handlers = (*self.handlers, handler)
+        self.handlers = (*self.handlers, getattr(subscriber, self.callback))
         return len(self.subscribers) == 1
 
     def remove(self, subscriber: DataSubscriber) -> bool:
@@ -89,55 +103,69 @@ class _Feed:
         self.handlers = self.handlers[:index] + self.handlers[index + 1 :]
         return not self.subscribers
 
+    def deliver(self, message: Quote | Trade | Bar) -> None:
+        """Call each handler; an exception comes out with its owner's name and the message."""
+        handler: Route | None = None
+        try:
+            for handler in self.handlers:
+                handler(message)
+        except Exception as error:
+            raise self.blamed(handler, message, error) from error
+
+    def blamed(
+        self, handler: Route | None, message: Quote | Trade | Bar, error: Exception
+    ) -> StrategyError:
+        """Return whose callback raised what."""
+        owner = next(
+            subscriber
+            for subscriber, own in zip(self.subscribers, self.handlers, strict=True)
+            if own is handler
+        )
+        return StrategyError(owner.component_id, self.callback, message, error)
+
 
 class _QuoteFeed(_Feed):
     __slots__ = ()
+    callback = "on_quote"
 
     def process(self, quote: Quote) -> None:
         self.market.quote = quote
-        # `_deliver`, written out here and for bars: a call costs a quarter of what a quote may.
-        handler: Any = None
+        # `deliver`, written out here and for bars: a call costs a quarter of what a quote may.
+        handler: Route | None = None
         try:
             for handler in self.handlers:
                 handler(quote)
         except Exception as error:
-            raise _blamed(handler, quote, error) from error
+            raise self.blamed(handler, quote, error) from error
 
 
 class _TradeFeed(_Feed):
     __slots__ = ()
+    callback = "on_trade"
 
     def process(self, trade: Trade) -> None:
         self.market.trade = trade
-        _deliver(self.handlers, trade)
+        self.deliver(trade)
 
 
 class _BarFeed(_Feed):
     __slots__ = ()
+    callback = "on_bar"
 
     def process(self, bar: Bar) -> None:
-        self.market.put_bar(bar)
-        handler: Any = None
+        self.market.bars[bar.bar_type] = bar
+        handler: Route | None = None
         try:
             for handler in self.handlers:
                 handler(bar)
         except Exception as error:
-            raise _blamed(handler, bar, error) from error
-
-
-def _blamed(handler: Any, message: Any, error: Exception) -> StrategyError:
-    return StrategyError(handler.__self__.component_id, handler.__name__, message, error)
+            raise self.blamed(handler, bar, error) from error
 
 
 _FEEDS: dict[DataKind, type[_Feed]] = {
     DataKind.QUOTES: _QuoteFeed,
     DataKind.TRADES: _TradeFeed,
     DataKind.BARS: _BarFeed,
-}
-_CALLBACKS = {
-    DataKind.QUOTES: "on_quote",
-    DataKind.TRADES: "on_trade",
-    DataKind.BARS: "on_bar",
 }
 
 
@@ -209,14 +237,14 @@ class DataEngine:
         client = self._client(command.client_id, command.instrument_id)
         subscriber = self._subscribers[command.component_id]
         feed = self._feed(command.kind, command.bar_type or command.instrument_id)
-        handler: Route = getattr(subscriber, _CALLBACKS[command.kind])
-        if feed.add(subscriber, handler):
+        if feed.add(subscriber):
+            feed.source = client, command
             client.subscribe(command)
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
         feed = self._feed(command.kind, command.bar_type or command.instrument_id)
         if feed.remove(self._subscribers[command.component_id]):
-            self._client(command.client_id, command.instrument_id).unsubscribe(command)
+            self._end(feed, command)
 
     def _request(self, command: RequestData) -> None:
         client = self._client(command.client_id, command.instrument_id)
@@ -225,12 +253,31 @@ class DataEngine:
         if answer is not None:
             self.on_answer(answer)
 
-    def drop_subscriber(self, component_id: ComponentId) -> None:
-        """End all subscriptions of a component that stopped."""
-        subscriber = self._subscribers.get(component_id)
-        if subscriber is not None:
-            for feed in self._feeds.values():
-                feed.remove(subscriber)
+    def drop_subscriber(self, component_id: ComponentId, now_ns: int) -> None:
+        """End all subscriptions of a component that stopped, and forget what it asked for."""
+        subscriber = self._subscribers[component_id]
+        for feed in self._feeds.values():
+            if feed.remove(subscriber):
+                _, begun = feed.source
+                command = Unsubscribe(
+                    component_id=component_id,
+                    kind=begun.kind,
+                    instrument_id=begun.instrument_id,
+                    bar_type=begun.bar_type,
+                    client_id=begun.client_id,
+                    ts_init=now_ns,
+                )
+                self._end(feed, command)
+        self._requests = {
+            request_id: owner
+            for request_id, owner in self._requests.items()
+            if owner != component_id
+        }
+
+    def _end(self, feed: Any, command: Unsubscribe) -> None:
+        client, _ = feed.source
+        feed.source = None
+        client.unsubscribe(command)
 
     def _client(self, client_id: ClientId | None, instrument_id: InstrumentId) -> DataClient:
         if client_id is not None:
@@ -277,8 +324,12 @@ class DataEngine:
 
         Raises:
             StrategyError: If a subscriber's callback raised.
+            ClientError: If it is no data event.
         """
-        self._handlers[type(message)](message)
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise ClientError(f"a client sent {message!r}, which is no data event")
+        handler(message)
 
     def _on_quote(self, quote: Quote) -> None:
         self._feed(DataKind.QUOTES, quote.instrument_id).process(quote)
@@ -295,24 +346,25 @@ class DataEngine:
 
     def _pair(self, event: BidAskBar, bid: _BarFeed, ask: _BarFeed) -> None:
         # Both are known before either is shown.
-        bid.market.put_bar(event.bid)
-        bid.market.put_bar(event.ask)
-        _deliver(bid.handlers, event.bid)
-        _deliver(ask.handlers, event.ask)
+        bid.market.bars[event.bid.bar_type] = event.bid
+        ask.market.bars[event.ask.bar_type] = event.ask
+        bid.deliver(event.bid)
+        ask.deliver(event.ask)
 
     def _on_instrument(self, instrument: Instrument) -> None:
         self._cache.add_instrument(instrument)
-        _deliver([s.on_instrument for s in self._subscribers.values()], instrument)
+        running = [s for s in self._subscribers.values() if s.is_running]
+        _deliver(running, "on_instrument", instrument)
 
     def _on_response(self, response: DataResponse) -> None:
         component_id = self._requests.pop(response.request_id, None)
-        subscriber = None if component_id is None else self._subscribers.get(component_id)
-        if subscriber is not None:
-            _deliver((subscriber.on_historical_data,), response)
+        if component_id is not None:
+            _deliver([self._subscribers[component_id]], "on_historical_data", response)
 
     def _on_gap(self, gap: DataGap) -> None:
         told: list[DataSubscriber] = []
+        market = self._cache.market(gap.instrument_id)
         for feed in self._feeds.values():
-            if feed.market is self._cache.market(gap.instrument_id):
+            if feed.market is market:
                 told.extend(s for s in feed.subscribers if s not in told)
-        _deliver([s.on_data_gap for s in told], gap)
+        _deliver(told, "on_data_gap", gap)

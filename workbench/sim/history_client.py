@@ -65,8 +65,8 @@ class HistoryDataClient(DataClient):
             _describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams
         )
         self.warnings.append(
-            f"{command.component_id} subscribed to {command.kind.value} of {wanted}, but the data holds"
-            f" only: {held}"
+            f"{command.component_id} subscribed to {command.kind.value} of {wanted}, but the data"
+            f" holds only: {held}"
         )
         _log.warning(self.warnings[-1])
 
@@ -76,6 +76,8 @@ class HistoryDataClient(DataClient):
     def request(self, command: RequestData) -> DataResponse:
         """Return what was known by now; market data that is queued up does not delay it."""
         now = self._clock.timestamp_ns()
+        # While strategies start, the clock stands at the first event, which is yet to come.
+        before = now if now > self.timeline.first_ts else now - 1
         data: tuple[Any, ...] = ()
         error = ""
         try:
@@ -86,7 +88,7 @@ class HistoryDataClient(DataClient):
                 start=command.start,
                 end=command.end,
                 limit=command.limit,
-                before=now,
+                before=before,
             )
         except DataError as problem:
             error = str(problem)

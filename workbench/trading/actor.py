@@ -127,6 +127,8 @@ class ActorClock:
         chosen = actor.on_time_event if callback is None else callback
 
         def fire(event: TimeEvent) -> None:
+            if not actor.is_running:
+                return  # it fell due before the actor stopped, and was handled after
             own = TimeEvent(event.name.removeprefix(self._prefix), event.ts_event, event.ts_init)
             actor.call(chosen, own)
 
@@ -175,12 +177,17 @@ class Actor:
             )
         made = super().__new__(cls)
         values = resolve(cls.__name__, cls.declared_parameters(), given)
-        made.__dict__.update(values)
         made.parameters = Parameters(values)
         made.component_id = ComponentId("")
-        made.lifecycle = Lifecycle(cls.__name__, COMPONENT_TRANSITIONS, ComponentState.READY)
-        made._core = None
+        made._begin()
         return made
+
+    def _begin(self) -> None:
+        """Begin a life: parameters (containers as copies), no node, READY."""
+        name = self.component_id or type(self).__name__
+        self.__dict__.update(self.parameters.copies())
+        self.lifecycle = Lifecycle(name, COMPONENT_TRANSITIONS, ComponentState.READY)
+        self._core = None
 
     def __init__(self, **parameters: Any) -> None:
         """Make one; every parameter is a keyword (`__new__` checks and keeps them)."""
@@ -211,6 +218,11 @@ class Actor:
     def state(self) -> ComponentState:
         """Return where it is in its lifecycle."""
         return self.lifecycle.state
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was started and has not stopped."""
+        return self.lifecycle.state is ComponentState.RUNNING
 
     @property
     def core(self) -> TradingCore:
@@ -245,16 +257,17 @@ class Actor:
             ConfigError: If a parameter was changed after it was made.
         """
         for name, value in self.parameters.items():
-            if self.__dict__.get(name) is not value:
+            now = self.__dict__.get(name)
+            if now is not value and (type(now) is not type(value) or now != value):
                 raise ConfigError(
-                    f"{name!r} is a parameter of {type(self).__name__} and was changed to"
-                    f" {self.__dict__.get(name)!r}; make a new object with {name}=... instead"
+                    f"{name!r} is a parameter of {type(self).__name__} and was changed to {now!r};"
+                    f" make a new object with {name}=... instead"
                 )
         if self._core is not None:
-            if self.state in (ComponentState.STARTING, ComponentState.RUNNING):
+            if self.state in _BUSY:
                 raise LifecycleError(
-                    f"{self.component_id} is running elsewhere; stop that node first, or make another"
-                    f" object: {self!r}"
+                    f"{self.component_id} is {self.state} elsewhere; stop that node first, or make"
+                    f" another object: {self!r}"
                 )
             self.reset()
         self._core = core
@@ -269,16 +282,15 @@ class Actor:
         Raises:
             LifecycleError: If it is running.
         """
-        if self.state is not ComponentState.READY:
-            self.lifecycle.apply(ComponentTrigger.RESET)
-        self.on_reset()
-        parameters, lifecycle, component_id = self.parameters, self.lifecycle, self.component_id
+        # A disposed one has left its node for good; what follows is another life.
+        if self.state is not ComponentState.DISPOSED:
+            self.lifecycle.check(ComponentTrigger.RESET)
+        self.call(self.on_reset)
+        parameters, component_id = self.parameters, self.component_id
         self.__dict__.clear()
-        self.__dict__.update(parameters)
         self.parameters = parameters
-        self.lifecycle = lifecycle
         self.component_id = component_id
-        self._core = None
+        self._begin()
         self.__init__(**parameters)
 
     def start(self) -> None:
@@ -297,7 +309,11 @@ class Actor:
         self.lifecycle.apply(ComponentTrigger.STOPPED)
 
     def fault(self) -> None:
-        """Take no further part after an exception; called by the core."""
+        """Take no further part after an exception; called by the core.
+
+        Raises:
+            StrategyError: If `on_fault` raised; it takes no further part all the same.
+        """
         if (self.state, ComponentTrigger.FAULT) in COMPONENT_TRANSITIONS:
             self.lifecycle.apply(ComponentTrigger.FAULT)
         self._quiet()
@@ -310,7 +326,7 @@ class Actor:
             self.lifecycle.apply(ComponentTrigger.DISPOSE)
 
     def _quiet(self) -> None:
-        self.core.data.drop_subscriber(self.component_id)
+        self.core.data.drop_subscriber(self.component_id, self.clock.timestamp_ns())
         self.clock.cancel_all()
 
     def call(self, callback: Callable[..., None], *event: Any) -> None:
@@ -389,7 +405,9 @@ class Actor:
 
     def bar_type(self, value: str | BarType) -> BarType:
         """Return a bar type from its text, with or without the instrument."""
-        if isinstance(value, str) and value[:1].isdigit() and "." not in value:
+        if isinstance(value, BarType):
+            return value
+        if value[:1].isdigit() and "." not in value:
             return BarType(self.instrument.id, BarSpec.parse(value))
         return BarType.parse(value)
 
@@ -533,6 +551,8 @@ class Actor:
     def on_time_event(self, event: TimeEvent) -> None:
         """Take a timer or alert."""
 
+
+_BUSY = (ComponentState.STARTING, ComponentState.RUNNING, ComponentState.STOPPING)
 
 ROOTS: set[type] = {Actor}
 """The classes whose own annotations are no parameters."""

@@ -6,9 +6,11 @@ cannot be changed afterwards: a strategy with other parameters is another object
 
 from __future__ import annotations
 
+import copy
 import html
 import inspect
 import json
+import sys
 import typing
 from collections.abc import Iterator, Mapping, Set
 from decimal import Decimal
@@ -44,6 +46,13 @@ class Parameters(Mapping[str, Any]):
         """Return how many there are."""
         return len(self._values)
 
+    def copies(self) -> dict[str, Any]:
+        """Return the values to work with: containers are copies, so that these stay as given."""
+        return {
+            name: copy.deepcopy(value) if isinstance(value, _CONTAINERS) else value
+            for name, value in self._values.items()
+        }
+
     def __repr__(self) -> str:
         """Return the values as keyword arguments."""
         return ", ".join(f"{name}={value!r}" for name, value in self._values.items())
@@ -64,6 +73,9 @@ class Parameters(Mapping[str, Any]):
         return json.dumps(msgspec.to_builtins(self._values, enc_hook=str))
 
 
+_CONTAINERS = (list, dict, set)
+
+
 class Declared(typing.NamedTuple):
     """One declared parameter."""
 
@@ -80,27 +92,43 @@ def declared(cls: type, root: Set[type]) -> dict[str, Declared]:
     Args:
         cls: A strategy class.
         root: Classes whose annotations are no parameters.
+
+    Raises:
+        ConfigError: If a parameter has the name of something every strategy has.
     """
     found: dict[str, Declared] = {}
     for base in reversed(cls.__mro__):
         if base in root or not any(issubclass(base, r) for r in root):
             continue
-        own = base.__dict__.get("__annotations__", {})
-        hints = _hints(base, own)
-        for name in own:
-            hint = hints[name]
+        for name, annotation in inspect.get_annotations(base).items():
+            hint = _hint(base, annotation)
             if name.startswith("_") or typing.get_origin(hint) is ClassVar or hint is ClassVar:
                 continue
+            if any(hasattr(r, name) or name in inspect.get_annotations(r) for r in root):
+                raise ConfigError(
+                    f"{base.__name__} declares a parameter {name!r}, which every strategy has;"
+                    " choose another name"
+                )
             found[name] = Declared(hint, base.__dict__.get(name, REQUIRED))
     return found
 
 
-def _hints(base: type, own: dict[str, Any]) -> dict[str, Any]:
+def _hint(base: type, annotation: Any) -> Any:
+    """Return an annotation as a type, `Any` where its text names what only a checker knows."""
+    if not isinstance(annotation, str):
+        return annotation
     try:
-        return typing.get_type_hints(base)
-    except NameError:
-        # A name that only a type checker knows: that annotation is not checked.
-        return {name: Any if isinstance(hint, str) else hint for name, hint in own.items()}
+        return eval(annotation, _namespace(base), dict(vars(base)))
+    except (NameError, AttributeError):
+        return ClassVar if "ClassVar" in annotation else Any
+
+
+def _namespace(base: type) -> dict[str, Any]:
+    """Return the globals a class was defined in; one that a notebook made may have no module."""
+    for member in vars(base).values():
+        if inspect.isfunction(member):
+            return member.__globals__
+    return dict(vars(sys.modules.get(base.__module__, typing)))
 
 
 def resolve(what: str, wanted: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,9 +160,10 @@ def _checked(what: str, name: str, hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and not isinstance(value, bool):
         return value
     try:
-        return msgspec.convert(value, hint)
+        converted: Any = msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{what}: {name}={value!r} does not fit: {error}") from None
     except TypeError:
         # A type msgspec does not know: left to the strategy's own checks.
         return value
+    return converted
