@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from workbench.engines.cache import Cache
 from workbench.engines.throttler import Throttler
 from workbench.model.commands import ModifyOrder, SubmitOrder, TradingCommand
@@ -19,10 +21,15 @@ from workbench.model.enums import AccountType, OrderSide, OrderStatus, OrderType
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
+    OrderCancelRejected,
     OrderDenied,
     OrderEvent,
+    OrderFilled,
     OrderInitialized,
     OrderModifyRejected,
+    OrderPendingCancel,
+    OrderPendingUpdate,
+    OrderSubmitted,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId
 from workbench.model.instruments import Instrument
@@ -54,6 +61,20 @@ class Refusal(NamedTuple):
 
     code: str
     reason: str
+
+
+class Need(NamedTuple):
+    """What an order ties up: an amount of a currency, or for a sale of shares of the instrument."""
+
+    unit: str
+    amount: Decimal
+
+
+class Claim(NamedTuple):
+    """An order that passed and that its account does not show yet, with what it will tie up."""
+
+    order: OrderInitialized
+    need: Need | None
 
 
 class RiskEngine:
@@ -89,17 +110,7 @@ class RiskEngine:
         self._max_notional = limits.max_notional or {}
         self._submit_rate = Throttler(limits.orders, limits.orders_interval_ns)
         self._modify_rate = Throttler(limits.modifies, limits.orders_interval_ns)
-        # What orders that the account does not show yet will tie up: (currency code, amount).
-        self._uncounted: dict[ClientOrderId, tuple[str, Decimal]] = {}
-        self._checks = (
-            self._check_reduce_only,
-            self._check_price,
-            self._check_quantity,
-            self._check_notional,
-            self._check_funds,
-            self._check_stale,
-            self._check_state,
-        )
+        self._claims: dict[ClientOrderId, Claim] = {}
 
     def set_trading_state(self, state: TradingState) -> None:
         """Let everything through (ACTIVE), only what reduces (REDUCING), or nothing (HALTED)."""
@@ -122,23 +133,44 @@ class RiskEngine:
         self._send_command(command)
 
     def on_event(self, event: OrderEvent) -> None:
-        """Note that the account shows an order's funds from now on, or that it is over."""
-        if self._uncounted:
-            self._uncounted.pop(event.client_order_id, None)
+        """Note what the account shows of an order from now on, or that it is over."""
+        claim = self._claims.get(event.client_order_id)
+        if claim is None or type(event) in _NOT_SHOWN_YET:
+            return
+        order = self._cache.order(event.client_order_id)
+        if isinstance(event, OrderFilled) and order is not None and not order.is_closed:
+            if claim.need is not None:
+                rest = claim.need.amount * order.leaves_quantity / order.quantity
+                claim = Claim(claim.order, Need(claim.need.unit, rest))
+                self._claims[event.client_order_id] = claim
+            return
+        del self._claims[event.client_order_id]
 
     def _refuse_submit(self, order: OrderInitialized) -> Refusal | None:
+        refusal = self._check_reduce_only(order)
+        if refusal is not None:
+            return refusal
         instrument = self._cache.instrument(order.instrument_id)
         if instrument is None:
             return Refusal("INSTRUMENT_UNKNOWN", f"no instrument {order.instrument_id!r} is known")
-        for check in self._checks:
-            refusal = check(order, instrument)
-            if refusal is not None:
-                self._uncounted.pop(order.client_order_id, None)
-                return refusal
-        if not self._submit_rate.admit(self._clock.timestamp_ns()):
-            self._uncounted.pop(order.client_order_id, None)
-            return _too_fast("orders", self._submit_rate)
-        return None
+        price = order.price
+        if price is None:
+            price = self._market_price(order, instrument)
+        need = None
+        refusal = (
+            _price_refusal(order, instrument)
+            or _quantity_refusal(order.quantity, instrument)
+            or self._check_notional(order.quantity, price, instrument)
+        )
+        if refusal is None and price is not None:
+            need = self._funds(order, price, instrument)
+            refusal = need if isinstance(need, Refusal) else None
+        refusal = refusal or self._check_stale(instrument) or self._check_state(order)
+        if refusal is None and not self._submit_rate.admit(self._clock.timestamp_ns()):
+            refusal = _too_fast("orders", self._submit_rate)
+        if refusal is None and not isinstance(need, Refusal):
+            self._claims[order.client_order_id] = Claim(order, need)
+        return refusal
 
     def _refuse_modify(self, command: ModifyOrder) -> Refusal | None:
         order = self._cache.order(command.client_order_id)
@@ -149,46 +181,39 @@ class RiskEngine:
             return Refusal(
                 "ORDER_NOT_OPEN", f"the order is {order.status.value}; only an open one can change"
             )
-        changed = order.to_initialized()
         quantity = order.quantity if command.quantity is None else command.quantity
         price = order.price if command.price is None else command.price
-        refusal = (
-            _off_grid("price", price, instrument.price_increment)
-            or _quantity_refusal(quantity, instrument)
-            or self._check_state(changed, instrument)
-        )
-        if refusal is None and quantity < order.filled_quantity:
-            refusal = Refusal(
+        if quantity < order.filled_quantity:
+            return Refusal(
                 "QUANTITY_BELOW_FILLED", f"{order.filled_quantity} are filled; got {quantity}"
             )
+        changed = msgspec.structs.replace(order.to_initialized(), quantity=quantity, price=price)
+        rest = msgspec.structs.replace(changed, quantity=quantity - order.filled_quantity)
+        refusal = (
+            _price_refusal(changed, instrument)
+            or _quantity_refusal(quantity, instrument)
+            or self._check_notional(quantity, price, instrument)
+            or self._check_state(rest)
+        )
         if refusal is None and not self._modify_rate.admit(self._clock.timestamp_ns()):
             refusal = _too_fast("modifications", self._modify_rate)
         return refusal
 
     # Checks, in their order
 
-    def _check_reduce_only(self, order: OrderInitialized, _: Instrument) -> Refusal | None:
-        if not order.reduce_only or self._reduces(order):
+    def _check_reduce_only(self, order: OrderInitialized) -> Refusal | None:
+        if not order.reduce_only or self._reduces(order, order.quantity):
             return None
         held = self._held(order)
         return Refusal(
             "REDUCE_ONLY",
-            f"a reduce-only {order.side.value} of {order.quantity} does not reduce a position of {held}",
+            f"a reduce-only {order.side.value} of {order.quantity} does not reduce a position of"
+            f" {held}",
         )
 
-    def _check_price(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
-        if order.order_type is OrderType.MARKET:
-            return None
-        price = order.price
-        if price is None or price <= 0:
-            return Refusal("PRICE_INVALID", f"a limit price must be positive; got {price}")
-        return _off_grid("price", price, instrument.price_increment)
-
-    def _check_quantity(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
-        return _quantity_refusal(order.quantity, instrument)
-
-    def _check_notional(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
-        price = self._price_of(order, instrument)
+    def _check_notional(
+        self, quantity: Decimal, price: Decimal | None, instrument: Instrument
+    ) -> Refusal | None:
         if price is None:
             return Refusal(
                 "PRICE_MISSING",
@@ -197,12 +222,10 @@ class RiskEngine:
         most = self._max_notional.get(instrument.id)
         if most is None and instrument.max_notional is None and instrument.min_notional is None:
             return None
-        worth = instrument.notional(order.quantity, price)
+        worth = instrument.notional(quantity, price)
         unit = instrument.settlement_currency.code
-        for limit, whose in (
-            (most, "the configured"),
-            (instrument.max_notional, "the instrument's"),
-        ):
+        limits = ((most, "the configured"), (instrument.max_notional, "the instrument's"))
+        for limit, whose in limits:
             if limit is not None and worth > limit:
                 return Refusal(
                     "NOTIONAL_TOO_LARGE", f"worth {worth} {unit}, above {whose} limit of {limit}"
@@ -214,62 +237,45 @@ class RiskEngine:
             )
         return None
 
-    def _check_funds(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
+    def _funds(
+        self, order: OrderInitialized, price: Decimal, instrument: Instrument
+    ) -> Need | Refusal | None:
+        """Return what the order will tie up, or why the account cannot bear it."""
         account = self._cache.account_at(instrument.venue)
         if account is None:
             return Refusal("ACCOUNT_MISSING", f"no account at {instrument.venue} is known")
         if account.account_type is AccountType.MARGIN:
-            needed = self._margin_needed(order, instrument, account)
+            need = self._margin_need(order, price, instrument, account)
         else:
-            needed = self._cash_needed(order, instrument)
-            if isinstance(needed, Refusal):
-                return needed
-        if needed is None:
+            need = _cash_need(order, price, instrument)
+        if need is None:
             return None
-        unit, amount = needed
-        free = _free(account, unit) - self._claimed(unit)
-        if amount > free:
+        if need.unit == instrument.id:
+            free = self._cache.net_quantity(instrument.id) - self._being_sold(instrument)
+        else:
+            free = _free(account, need.unit)
+        free -= self._claimed(need.unit)
+        if need.amount > free:
             return Refusal(
                 "INSUFFICIENT_FUNDS",
-                f"needs {amount} {unit}; {free} {unit} of {account.account_id} is free",
+                f"needs {need.amount} {need.unit}; {free} {need.unit} of {account.account_id}"
+                " is free",
             )
-        self._uncounted[order.client_order_id] = needed
-        return None
+        return need
 
-    def _margin_needed(
-        self, order: OrderInitialized, instrument: Instrument, account: AccountState
-    ) -> tuple[str, Decimal] | None:
+    def _margin_need(
+        self, order: OrderInitialized, price: Decimal, instrument: Instrument, account: AccountState
+    ) -> Need | None:
         if not instrument.margin_init:
             return None
         held = self._held(order)
         growth = abs(held + order.side.sign * order.quantity) - abs(held)
-        price = self._price_of(order, instrument)
-        if growth <= 0 or price is None:
+        if growth <= 0:
             return None
         amount = instrument.notional(growth, price) * instrument.margin_init / account.leverage
-        return instrument.settlement_currency.code, amount
+        return Need(instrument.settlement_currency.code, amount)
 
-    def _cash_needed(
-        self, order: OrderInitialized, instrument: Instrument
-    ) -> tuple[str, Decimal] | Refusal | None:
-        price = self._price_of(order, instrument)
-        if order.side is OrderSide.BUY:
-            if price is None:
-                return None
-            return instrument.settlement_currency.code, instrument.notional(order.quantity, price)
-        if instrument.base_currency is not None:
-            return instrument.base_currency.code, order.quantity * instrument.multiplier
-        selling = self._selling(order)
-        held = self._cache.net_quantity(instrument.id)
-        if order.quantity + selling > held:
-            return Refusal(
-                "INSUFFICIENT_FUNDS",
-                f"a cash account cannot sell what it does not hold: {held} held, {selling} being sold,"
-                f" {order.quantity} more asked for",
-            )
-        return None
-
-    def _check_stale(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
+    def _check_stale(self, instrument: Instrument) -> Refusal | None:
         if self.is_stale(instrument.id):
             return Refusal(
                 "QUOTE_STALE",
@@ -277,10 +283,16 @@ class RiskEngine:
             )
         return None
 
-    def _check_state(self, order: OrderInitialized, _: Instrument) -> Refusal | None:
+    def _check_state(self, order: OrderInitialized) -> Refusal | None:
+        if self.trading_state is TradingState.ACTIVE:
+            return None
         if self.trading_state is TradingState.HALTED:
             return Refusal("TRADING_HALTED", "the trading state is HALTED; it refuses every order")
-        if self.trading_state is TradingState.REDUCING and not self._reduces(order):
+        quantity = order.quantity
+        if not order.reduce_only:
+            # Together with what else is on its way it must not flip the position either.
+            quantity += self._working(order)
+        if not self._reduces(order, quantity):
             return Refusal(
                 "TRADING_REDUCING",
                 "the trading state is REDUCING; it refuses what would grow or flip the position",
@@ -292,33 +304,49 @@ class RiskEngine:
     def _held(self, order: OrderInitialized) -> Decimal:
         return self._cache.net_quantity(order.instrument_id, order.strategy_id)
 
-    def _reduces(self, order: OrderInitialized) -> bool:
+    def _reduces(self, order: OrderInitialized, quantity: Decimal) -> bool:
         held = self._held(order)
-        return held * order.side.sign < 0 and order.quantity <= abs(held)
+        return held * order.side.sign < 0 and quantity <= abs(held)
 
-    def _price_of(self, order: OrderInitialized, instrument: Instrument) -> Decimal | None:
-        if order.price is not None:
-            return order.price
+    def _market_price(self, order: OrderInitialized, instrument: Instrument) -> Decimal | None:
+        """Return what prices a market order: its own side of the market, else the other."""
         price = self._cache.price_to(instrument.id, order.side)
+        if price is None:
+            price = self._cache.price_to(instrument.id, order.side.opposite)
         return None if price is None else instrument.price(price)
 
-    def _selling(self, order: OrderInitialized) -> Decimal:
-        """Return what other orders, on their way or resting, are about to sell."""
-        others = {
-            o.client_order_id: o
-            for o in (
-                *self._cache.orders_open(instrument_id=order.instrument_id),
-                *self._cache.orders_in_flight(instrument_id=order.instrument_id),
-                *self._cache.orders_initialized(),
-            )
-            if o.client_order_id != order.client_order_id
-            and o.instrument_id == order.instrument_id
-            and o.side is OrderSide.SELL
-        }
-        return sum((o.leaves_quantity for o in others.values()), ZERO)
+    def _working(self, order: OrderInitialized) -> Decimal:
+        """Return what the strategy's other orders of the same side are about to trade."""
+        resting = self._cache.orders_open(
+            instrument_id=order.instrument_id, strategy_id=order.strategy_id
+        )
+        working = {o.client_order_id: o.leaves_quantity for o in resting if o.side is order.side}
+        for claim in self._claims.values():
+            other = claim.order
+            if (
+                other.strategy_id == order.strategy_id
+                and other.instrument_id == order.instrument_id
+                and other.side is order.side
+            ):
+                working.setdefault(other.client_order_id, other.quantity)
+        working.pop(order.client_order_id, None)
+        return sum(working.values(), ZERO)
+
+    def _being_sold(self, instrument: Instrument) -> Decimal:
+        """Return what resting orders are about to sell and no claim counts."""
+        resting = self._cache.orders_open(instrument_id=instrument.id)
+        return sum(
+            (
+                order.leaves_quantity
+                for order in resting
+                if order.side is OrderSide.SELL and order.client_order_id not in self._claims
+            ),
+            ZERO,
+        )
 
     def _claimed(self, unit: str) -> Decimal:
-        return sum((amount for code, amount in self._uncounted.values() if code == unit), ZERO)
+        needs = (claim.need for claim in self._claims.values())
+        return sum((need.amount for need in needs if need is not None and need.unit == unit), ZERO)
 
     # Refusals as events
 
@@ -347,16 +375,39 @@ class RiskEngine:
         )
 
 
+_NOT_SHOWN_YET = (OrderSubmitted, OrderPendingUpdate, OrderPendingCancel, OrderCancelRejected)
+"""Events after which an order that its account did not show still does not show there."""
+
+
 def _never_stale(_: InstrumentId) -> bool:
     return False
+
+
+def _cash_need(order: OrderInitialized, price: Decimal, instrument: Instrument) -> Need:
+    if order.side is OrderSide.BUY:
+        notional = instrument.notional(order.quantity, price)
+        return Need(instrument.settlement_currency.code, notional)
+    if instrument.base_currency is not None:
+        return Need(instrument.base_currency.code, order.quantity * instrument.multiplier)
+    # A cash account cannot sell shares that it does not hold.
+    return Need(instrument.id, order.quantity)
 
 
 def _free(account: AccountState, unit: str) -> Decimal:
     return next((b.free for b in account.balances if b.currency.code == unit), ZERO)
 
 
-def _off_grid(what: str, value: Decimal | None, increment: Decimal) -> Refusal | None:
-    if value is None or not value % increment:
+def _price_refusal(order: OrderInitialized, instrument: Instrument) -> Refusal | None:
+    if order.order_type is OrderType.MARKET:
+        return None
+    price = order.price
+    if price is None or price <= 0:
+        return Refusal("PRICE_INVALID", f"a limit price must be positive; got {price}")
+    return _off_grid("price", price, instrument.price_increment)
+
+
+def _off_grid(what: str, value: Decimal, increment: Decimal) -> Refusal | None:
+    if not value % increment:
         return None
     return Refusal(
         f"{what.upper()}_OFF_GRID",
