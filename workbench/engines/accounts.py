@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
 
-from workbench.model.enums import AccountType, OrderSide
+from workbench.model.enums import AccountType
 from workbench.model.errors import ConfigError
 from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
 from workbench.model.identifiers import (
@@ -40,6 +40,8 @@ class Account(ABC):
     """
 
     account_type: AccountType
+    locks_reductions: bool
+    """Whether an order that can only shrink a position ties something up."""
 
     def __init__(
         self,
@@ -73,21 +75,20 @@ class Account(ABC):
 
     @abstractmethod
     def order_lock(
-        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
     ) -> tuple[Currency, Decimal]:
-        """Return what a resting order ties up."""
+        """Return what a resting order ties up; its quantity is negative for a sale."""
 
     def lock_order(
         self,
         client_order_id: ClientOrderId,
         instrument: Instrument,
-        side: OrderSide,
-        quantity: Decimal,
+        signed_quantity: Decimal,
         price: Decimal,
     ) -> None:
         """Lock what a resting order ties up, in place of what it did before."""
         self.unlock_order(client_order_id)
-        unit, amount = self.order_lock(instrument, side, quantity, price)
+        unit, amount = self.order_lock(instrument, signed_quantity, price)
         if amount:
             self._currencies.setdefault(unit.code, unit)
             self._totals.setdefault(unit.code, ZERO)
@@ -139,6 +140,7 @@ class CashAccount(Account):
     """An account that trades what it has."""
 
     account_type = AccountType.CASH
+    locks_reductions = True
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
         """Exchange base for quote, or money for shares."""
@@ -150,13 +152,13 @@ class CashAccount(Account):
         self._move(fill.commission_currency, -fill.commission)
 
     def order_lock(
-        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
     ) -> tuple[Currency, Decimal]:
-        """Return the notional of a buy, the base quantity of a sell."""
-        if side is OrderSide.BUY:
-            return instrument.settlement_currency, instrument.notional(quantity, price)
+        """Return the notional of a buy, the base quantity of a sale; sold shares are no money."""
+        if signed_quantity > 0:
+            return instrument.settlement_currency, instrument.notional(signed_quantity, price)
         if instrument.base_currency is not None:
-            return instrument.base_currency, quantity * instrument.multiplier
+            return instrument.base_currency, -signed_quantity * instrument.multiplier
         return instrument.settlement_currency, ZERO
 
 
@@ -164,6 +166,7 @@ class MarginAccount(Account):
     """An account whose balance moves by realised profit."""
 
     account_type = AccountType.MARGIN
+    locks_reductions = False
 
     def __init__(
         self,
@@ -182,11 +185,6 @@ class MarginAccount(Account):
             round_money=round_money,
         )
         self._positions: dict[tuple[InstrumentId, StrategyId], Position] = {}
-
-    def position_quantity(self, instrument_id: InstrumentId, strategy_id: StrategyId) -> Decimal:
-        """Return the signed quantity a strategy holds."""
-        position = self._positions.get((instrument_id, strategy_id))
-        return ZERO if position is None else position.signed_quantity
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
         """Net the fill into its strategy's position and move the balance by what that realised."""
@@ -221,31 +219,32 @@ class MarginAccount(Account):
         self._move(unit, realized)
 
     def order_lock(
-        self, instrument: Instrument, side: OrderSide, quantity: Decimal, price: Decimal
+        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
     ) -> tuple[Currency, Decimal]:
         """Return the initial margin."""
         if not instrument.margin_init:
             return instrument.settlement_currency, ZERO
-        worth = instrument.notional(quantity, price)
+        worth = instrument.notional(abs(signed_quantity), price)
         return instrument.settlement_currency, worth * instrument.margin_init / self.leverage
 
     def margins(self) -> tuple[MarginBalance, ...]:
-        """Return the margins of open positions, at their average open price."""
-        found: list[MarginBalance] = []
+        """Return the margins of open positions by instrument, at their average open price."""
+        worth: dict[InstrumentId, tuple[Instrument, Decimal]] = {}
         for position in self._positions.values():
             instrument = position.instrument
-            if not (instrument.margin_init or instrument.margin_maint):
-                continue
-            worth = instrument.notional(position.quantity, position.average_open) / self.leverage
-            found.append(
-                MarginBalance(
-                    instrument.id,
-                    instrument.settlement_currency,
-                    worth * instrument.margin_init,
-                    worth * instrument.margin_maint,
-                )
+            if instrument.margin_init or instrument.margin_maint:
+                amount = instrument.notional(position.quantity, position.average_open)
+                _, before = worth.get(instrument.id, (instrument, ZERO))
+                worth[instrument.id] = instrument, before + amount / self.leverage
+        return tuple(
+            MarginBalance(
+                instrument.id,
+                instrument.settlement_currency,
+                amount * instrument.margin_init,
+                amount * instrument.margin_maint,
             )
-        return tuple(found)
+            for instrument, amount in worth.values()
+        )
 
 
 ACCOUNT_TYPES: dict[AccountType, Callable[..., Account]] = {

@@ -141,7 +141,8 @@ class Cache:
         """
         if order.client_order_id in self._orders:
             raise ConfigError(
-                f"order {order.client_order_id} was submitted before; make a new order for each submit"
+                f"order {order.client_order_id} was submitted before; make a new order for each"
+                " submit"
             )
         self._orders[order.client_order_id] = order
         self._initialized[order.client_order_id] = order
@@ -181,9 +182,11 @@ class Cache:
         """Return the orders for which an answer of the venue is awaited."""
         return _select(self._in_flight.values(), instrument_id, strategy_id)
 
-    def orders_initialized(self) -> list[Order]:
+    def orders_initialized(
+        self, *, instrument_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Order]:
         """Return the orders whose submission has not been handled yet."""
-        return list(self._initialized.values())
+        return _select(self._initialized.values(), instrument_id, strategy_id)
 
     def orders_closed(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None

@@ -28,6 +28,7 @@ from workbench.model.events import (
     OrderEvent,
     OrderFilled,
     OrderInitialized,
+    OrderModifyRejected,
     OrderPendingCancel,
     OrderPendingUpdate,
     PositionChanged,
@@ -137,11 +138,11 @@ class ExecutionEngine:
         Raises:
             ClientError: If no execution client serves the venue.
         """
-        client = self._client(command.client_id, command.instrument_id)
         if isinstance(command, SubmitOrder):
-            self._tell(command.order, ())
-            client.submit_order(command)
-        elif isinstance(command, CancelOrder):
+            self._submit(command)
+            return
+        client = self._client(command.client_id, command.instrument_id)
+        if isinstance(command, CancelOrder):
             self._cancel(client, command)
         elif isinstance(command, ModifyOrder):
             self._modify(client, command)
@@ -150,30 +151,61 @@ class ExecutionEngine:
         else:
             client.query_order(command)
 
-    def _cancel(self, client: ExecutionClient, command: CancelOrder) -> None:
-        order = self._cache.order(command.client_order_id)
-        if order is None or order.is_closed:
-            became = "not known" if order is None else order.status.value
+    def _submit(self, command: SubmitOrder) -> None:
+        try:
+            client = self._client(command.client_id, command.instrument_id)
+        except ClientError as error:
             now = self._clock.timestamp_ns()
             self._send_event(
-                OrderCancelRejected(
+                OrderDenied(
                     strategy_id=command.strategy_id,
                     instrument_id=command.instrument_id,
                     client_order_id=command.client_order_id,
-                    reason=f"the order is {became}",
+                    code="CLIENT_UNKNOWN",
+                    reason=str(error),
                     ts_event=now,
                     ts_init=now,
                 )
             )
+            return
+        # Sent first: should `on_order_initialized` raise, the order is not left between two states.
+        client.submit_order(command)
+        self._tell(command.order, ())
+
+    def _cancel(self, client: ExecutionClient, command: CancelOrder) -> None:
+        order = self._cache.order(command.client_order_id)
+        if order is None or order.is_closed:
+            self._reject(OrderCancelRejected, command, order)
             return
         self._pend(OrderPendingCancel, order)
         client.cancel_order(command)
 
     def _modify(self, client: ExecutionClient, command: ModifyOrder) -> None:
         order = self._cache.order(command.client_order_id)
-        if order is not None:
-            self._pend(OrderPendingUpdate, order)
+        if order is None or order.is_closed:
+            self._reject(OrderModifyRejected, command, order)
+            return
+        self._pend(OrderPendingUpdate, order)
         client.modify_order(command)
+
+    def _reject(
+        self,
+        kind: type[OrderCancelRejected] | type[OrderModifyRejected],
+        command: CancelOrder | ModifyOrder,
+        order: Order | None,
+    ) -> None:
+        became = "not known" if order is None else order.status.value
+        now = self._clock.timestamp_ns()
+        self._send_event(
+            kind(
+                strategy_id=command.strategy_id,
+                instrument_id=command.instrument_id,
+                client_order_id=command.client_order_id,
+                reason=f"the order is {became}",
+                ts_event=now,
+                ts_init=now,
+            )
+        )
 
     def _cancel_all(self, client: ExecutionClient, command: CancelAllOrders) -> None:
         for order in self._cache.orders_open(
@@ -247,12 +279,13 @@ class ExecutionEngine:
             self._refuse(event, str(error))
             return
         self._cache.update_order(order)
-        if isinstance(event, OrderDenied):
-            # A denied order never became a command: its owner hears of its making here.
-            self._on_derived(order.to_initialized())
-            self._tell(order.to_initialized(), ())
         changes = self._apply_fill(order, event) if isinstance(event, OrderFilled) else ()
         self._on_applied(event)
+        if isinstance(event, OrderDenied):
+            # A denied order never became a command: its owner hears of its making here.
+            made = order.to_initialized()
+            self._on_derived(made)
+            self._tell(made, ())
         self._tell(event, changes)
 
     def _refuse(self, event: OrderEvent, reason: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from workbench.engines.accounts import ACCOUNT_TYPES, Account, MarginAccount
+from workbench.engines.accounts import ACCOUNT_TYPES, Account
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
@@ -38,6 +38,7 @@ from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
+    StrategyId,
     TradeId,
     VenueOrderId,
 )
@@ -86,6 +87,7 @@ class SimulatedExchange:
         self._on_its_way: deque[TradingCommand] = deque()
         self._alerts = 0
         self._reported: AccountState | None = None
+        self._held: dict[tuple[InstrumentId, StrategyId], Decimal] = {}
         self._listener = MatchingListener(
             self._accepted, self._rejected, self._filled, self._canceled, self._reducible
         )
@@ -331,6 +333,8 @@ class SimulatedExchange:
             ts_init=now,
         )
         self.account.apply_fill(instrument, fill)
+        key = (definition.instrument_id, definition.strategy_id)
+        self._held[key] = self._held.get(key, ZERO) + definition.side.sign * quantity
         if order.is_over:
             self._orders.pop(definition.client_order_id, None)
             self.account.unlock_order(definition.client_order_id)
@@ -347,18 +351,20 @@ class SimulatedExchange:
         fee = self.settings.taker_fee
         return instrument.taker_fee if fee is None else fee
 
-    def _reducible(self, order: VenueOrder) -> Decimal | None:
-        if not isinstance(self.account, MarginAccount):
-            return None
+    def _reducible(self, order: VenueOrder) -> Decimal:
         definition = order.definition
-        held = self.account.position_quantity(definition.instrument_id, definition.strategy_id)
+        held = self._held.get((definition.instrument_id, definition.strategy_id), ZERO)
         against = -held if order.side is OrderSide.BUY else held
         return max(ZERO, against)
 
     def _lock_silently(self, order: VenueOrder, instrument: Instrument) -> None:
-        if order.price is not None:
+        locks = self.account.locks_reductions or not order.definition.reduce_only
+        if order.price is not None and locks:
             self.account.lock_order(
-                order.definition.client_order_id, instrument, order.side, order.leaves, order.price
+                order.definition.client_order_id,
+                instrument,
+                order.side.sign * order.leaves,
+                order.price,
             )
 
     def _lock(self, order: VenueOrder) -> None:

@@ -173,9 +173,12 @@ class TradingCore:
             StrategyError: If one raised; those after it are not started.
         """
         with localcontext(MONEY_CONTEXT):
-            for actor in self.actors:
-                self.clock.sample()
-                actor.start()
+            try:
+                for actor in self.actors:
+                    self.clock.sample()
+                    actor.start()
+            finally:
+                self.clock.release()
             self.dispatcher.drain()
 
     def stop_actors(self) -> list[StrategyError]:
@@ -184,27 +187,31 @@ class TradingCore:
         with localcontext(MONEY_CONTEXT):
             for actor in self.actors:
                 if actor.state is ComponentState.RUNNING:
-                    try:
-                        self.clock.sample()
-                        actor.stop()
-                    except StrategyError as error:
-                        actor.fault()
-                        errors.append(error)
-            self.drain_collecting(errors)
+                    self.clock.sample()
+                    self._keep(errors, actor.stop)
+            while not self._keep(errors, self.dispatcher.drain):
+                pass
         return errors
 
-    def drain_collecting(self, errors: list[StrategyError]) -> None:
-        """Handle what waits; a strategy's exception is kept and the rest is still handled."""
-        while True:
+    def _keep(self, errors: list[StrategyError], step: Callable[[], None]) -> bool:
+        """Take a step; keep what an actor raises, take the actor out, and return False."""
+        try:
+            step()
+        except StrategyError as error:
+            errors.append(error)
             try:
-                self.dispatcher.drain()
-                return
-            except StrategyError as error:
                 self.fault_actor(error.strategy_id)
-                errors.append(error)
+            except StrategyError as another:
+                errors.append(another)
+            return False
+        return True
 
     def fault_actor(self, component_id: str) -> None:
-        """Take the actor of this name out after its exception."""
+        """Take the actor of this name out after its exception.
+
+        Raises:
+            StrategyError: If its `on_fault` raised too; it is out all the same.
+        """
         for actor in self.actors:
             if actor.component_id == component_id and actor.state is not ComponentState.FAULTED:
                 actor.fault()

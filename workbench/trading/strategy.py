@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, dataclass_transform
 from workbench.model import events as e
 from workbench.model.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
 from workbench.model.enums import OrderSide, parse_enum
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import (
     ClientId,
     ClientOrderIds,
@@ -19,6 +19,7 @@ from workbench.model.identifiers import (
 from workbench.model.instruments import Number
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+from workbench.runtime.lifecycle import ComponentState
 from workbench.trading.actor import ROOTS, Actor
 from workbench.trading.order_factory import OrderFactory
 
@@ -44,6 +45,9 @@ _POSITION_CALLBACKS: dict[type[e.PositionEvent], str] = {
     e.PositionChanged: "on_position_changed",
     e.PositionClosed: "on_position_closed",
 }
+
+
+_STOPPED = (ComponentState.STOPPED, ComponentState.FAULTED)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -92,13 +96,19 @@ class Strategy(Actor):
             },
         }
 
+    def fault(self) -> None:
+        """Take no further part after an exception; called by the core.
+
+        Raises:
+            StrategyError: If `on_fault` raised; it takes no further part all the same.
+        """
+        self._callbacks = {}
+        super().fault()
+
     def _overridden(self, *names: str) -> tuple[Callable[[Any], None], ...]:
         """Return the callbacks of these names that a subclass (or the object) defines."""
-        return tuple(
-            getattr(self, name)
-            for name in names
-            if name in self.__dict__ or getattr(type(self), name) is not getattr(Strategy, name)
-        )
+        found = ((getattr(self, name), getattr(Strategy, name)) for name in names)
+        return tuple(own for own, ours in found if getattr(own, "__func__", own) is not ours)
 
     def handle_order_event(self, event: e.OrderEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
@@ -107,7 +117,7 @@ class Strategy(Actor):
 
     def handle_position_event(self, event: e.PositionEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
-        for callback in self._callbacks[type(event)]:
+        for callback in self._callbacks.get(type(event), ()):
             self.call(callback, event)
 
     # What it can do
@@ -115,21 +125,22 @@ class Strategy(Actor):
     def submit_order(self, order: Order, *, client_id: str | None = None) -> None:
         """Send an order: through risk, into the trading commands, handled after this callback.
 
+        A strategy that has stopped may still reduce what it holds; anything else of it is denied.
+
         Args:
             order: Made by `self.orders`; each is submitted once.
             client_id: The execution client, where not the one of the instrument's venue.
 
         Raises:
             ConfigError: If it was submitted before, or is another strategy's.
+            LifecycleError: If the node or backtest is over.
         """
-        core = self.core
-        if order.strategy_id != self.component_id:
-            raise ConfigError(
-                f"order {order.client_order_id} is of {order.strategy_id}, not of {self.component_id};"
-                " make it with this strategy's own `self.orders`"
-            )
-        core.check_thread()
+        core = self._open_core()
+        self._check_own(order)
         core.cache.add_order(order)
+        if self.state in _STOPPED and not order.reduce_only:
+            core.senders.exec_event.send(self._denial(order))
+            return
         core.lanes.risk_commands.put(
             SubmitOrder(
                 strategy_id=order.strategy_id,
@@ -147,12 +158,14 @@ class Strategy(Actor):
         """Ask for another quantity or price of an open order.
 
         Raises:
-            ConfigError: If neither is given, or a number cannot be read.
+            ConfigError: If neither is given, a number cannot be read, or the order was not
+                submitted by this strategy.
+            LifecycleError: If the node or backtest is over.
         """
         if quantity is None and price is None:
             raise ConfigError("pass the new quantity=..., price=..., or both")
-        core = self.core
-        core.check_thread()
+        core = self._open_core()
+        self._check_submitted(order)
         instrument = core.cache.require_instrument(order.instrument_id)
         core.lanes.risk_commands.put(
             ModifyOrder(
@@ -166,9 +179,14 @@ class Strategy(Actor):
         )
 
     def cancel_order(self, order: Order) -> None:
-        """Ask for an order to be cancelled; cancels always pass risk."""
-        core = self.core
-        core.check_thread()
+        """Ask for an order to be cancelled; cancels always pass risk.
+
+        Raises:
+            ConfigError: If it was not submitted by this strategy.
+            LifecycleError: If the node or backtest is over.
+        """
+        core = self._open_core()
+        self._check_submitted(order)
         core.lanes.risk_commands.put(
             CancelOrder(
                 strategy_id=StrategyId(self.component_id),
@@ -186,13 +204,20 @@ class Strategy(Actor):
         Args:
             instrument_id: Whose; by default every instrument with open orders.
             side: Only `"buy"` or `"sell"` orders; by default both.
+
+        Raises:
+            LifecycleError: If the node or backtest is over.
         """
-        core = self.core
-        core.check_thread()
+        core = self._open_core()
         chosen = None if side is None else parse_enum(OrderSide, side, "side")
         if instrument_id is None:
-            mine = core.cache.orders_open(strategy_id=self.component_id)
-            targets = sorted({order.instrument_id for order in mine})
+            cache, mine = core.cache, self.component_id
+            working = (
+                *cache.orders_initialized(strategy_id=mine),
+                *cache.orders_in_flight(strategy_id=mine),
+                *cache.orders_open(strategy_id=mine),
+            )
+            targets = sorted({order.instrument_id for order in working})
         else:
             targets = [core.cache.require_instrument(instrument_id).id]
         for target in targets:
@@ -227,6 +252,40 @@ class Strategy(Actor):
         """Return this strategy's open position in an instrument (default: the only one)."""
         chosen = self.instrument.id if instrument_id is None else InstrumentId(instrument_id)
         return self.cache.position_of(chosen, self.component_id)
+
+    def _open_core(self) -> TradingCore:
+        """Return the core, which must still take commands, from this thread."""
+        core = self.core
+        core.check_thread()
+        if core.lanes.risk_commands.is_closed:
+            raise LifecycleError(
+                f"what {self.component_id} was part of is over; it takes no more commands"
+            )
+        return core
+
+    def _check_own(self, order: Order) -> None:
+        if order.strategy_id != self.component_id:
+            raise ConfigError(
+                f"order {order.client_order_id} is of {order.strategy_id}, not of"
+                f" {self.component_id}; make it with this strategy's own `self.orders`"
+            )
+
+    def _check_submitted(self, order: Order) -> None:
+        self._check_own(order)
+        if self.core.cache.order(order.client_order_id) is None:
+            raise ConfigError(f"order {order.client_order_id} has not been submitted yet")
+
+    def _denial(self, order: Order) -> e.OrderDenied:
+        now = self.core.clock.timestamp_ns()
+        return e.OrderDenied(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            code="STRATEGY_STOPPED",
+            reason=f"{self.component_id} is {self.state.value}; only reduce-only orders pass now",
+            ts_event=now,
+            ts_init=now,
+        )
 
     # Callbacks, to be overridden
 
