@@ -74,10 +74,11 @@ class _Feed:
     Attributes:
         market: Where the latest message is kept.
         source: What began it at the client; None while nobody is subscribed.
-        subscribers: In the order they came; `handlers` are their callbacks.
+        subscribers: In the order they came.
+        handler: What takes a message: nobody, the one subscriber's callback, or all of them.
     """
 
-    __slots__ = ("handlers", "market", "source", "subscribers")
+    __slots__ = ("handler", "handlers", "market", "source", "subscribers")
     callback: ClassVar[str]
 
     def __init__(self, market: Market) -> None:
@@ -85,6 +86,7 @@ class _Feed:
         self.source: tuple[DataClient, Subscribe] | None = None
         self.subscribers: list[DataSubscriber] = []
         self.handlers: tuple[Route, ...] = ()
+        self.handler: Route = _to_nobody
 
     def add(self, subscriber: DataSubscriber) -> bool:
         """Add a subscriber; return whether it is the first."""
@@ -92,6 +94,7 @@ class _Feed:
             return False
         self.subscribers.append(subscriber)
         self.handlers = (*self.handlers, getattr(subscriber, self.callback))
+        self._choose()
         return len(self.subscribers) == 1
 
     def remove(self, subscriber: DataSubscriber) -> bool:
@@ -101,27 +104,40 @@ class _Feed:
         index = self.subscribers.index(subscriber)
         del self.subscribers[index]
         self.handlers = self.handlers[:index] + self.handlers[index + 1 :]
+        self._choose()
         return not self.subscribers
 
-    def deliver(self, message: Quote | Trade | Bar) -> None:
-        """Call each handler; an exception comes out with its owner's name and the message."""
-        handler: Route | None = None
-        try:
-            for handler in self.handlers:
-                handler(message)
-        except Exception as error:
-            raise self.blamed(handler, message, error) from error
+    def _choose(self) -> None:
+        if len(self.handlers) > 1:
+            self.handler = self._to_all
+        else:
+            self.handler = self.handlers[0] if self.handlers else _to_nobody
 
-    def blamed(
-        self, handler: Route | None, message: Quote | Trade | Bar, error: Exception
-    ) -> StrategyError:
-        """Return whose callback raised what."""
-        owner = next(
-            subscriber
-            for subscriber, own in zip(self.subscribers, self.handlers, strict=True)
-            if own is handler
-        )
-        return StrategyError(owner.component_id, self.callback, message, error)
+    def _to_all(self, message: Quote | Trade | Bar) -> None:
+        for subscriber, handler in zip(self.subscribers, self.handlers, strict=True):
+            try:
+                handler(message)
+            except Exception as error:
+                raise StrategyError(
+                    subscriber.component_id, self.callback, message, error
+                ) from error
+
+    def deliver(self, message: Quote | Trade | Bar) -> None:
+        """Hand a message on; an exception comes out with its owner's name and the message."""
+        try:
+            self.handler(message)
+        except StrategyError:
+            raise
+        except Exception as error:
+            raise self.blamed(message, error) from error
+
+    def blamed(self, message: Quote | Trade | Bar, error: Exception) -> StrategyError:
+        """Return what the one subscriber raised, with its name."""
+        return StrategyError(self.subscribers[0].component_id, self.callback, message, error)
+
+
+def _to_nobody(_: Quote | Trade | Bar) -> None:
+    return None
 
 
 class _QuoteFeed(_Feed):
@@ -131,12 +147,12 @@ class _QuoteFeed(_Feed):
     def process(self, quote: Quote) -> None:
         self.market.quote = quote
         # `deliver`, written out here and for bars: a call costs a quarter of what a quote may.
-        handler: Route | None = None
         try:
-            for handler in self.handlers:
-                handler(quote)
+            self.handler(quote)
+        except StrategyError:
+            raise
         except Exception as error:
-            raise self.blamed(handler, quote, error) from error
+            raise self.blamed(quote, error) from error
 
 
 class _TradeFeed(_Feed):
@@ -154,12 +170,12 @@ class _BarFeed(_Feed):
 
     def process(self, bar: Bar) -> None:
         self.market.bars[bar.bar_type] = bar
-        handler: Route | None = None
         try:
-            for handler in self.handlers:
-                handler(bar)
+            self.handler(bar)
+        except StrategyError:
+            raise
         except Exception as error:
-            raise self.blamed(handler, bar, error) from error
+            raise self.blamed(bar, error) from error
 
 
 _FEEDS: dict[DataKind, type[_Feed]] = {

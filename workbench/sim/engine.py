@@ -134,61 +134,64 @@ class BacktestEngine:
         dispatcher = self.core.dispatcher
         taps_data = len(dispatcher.taps) > 1
         paths = [self._path(stream) for stream in self.timeline.streams]
-        handled = reported = 0
+        reported = 0
         for index, events in self.timeline.runs(CHUNK):
             if self.ended:
                 break
             if taps_data:
-                handled += self._run_tapped(events)
+                self._run_tapped(events)
             else:
-                handled += self._run(events, *paths[index])
-            self.events_handled = handled
-            if on_progress is not None and handled - reported >= CHUNK:
-                reported = handled
-                on_progress(handled)
+                self._run(events, *paths[index])
+            if on_progress is not None and self.events_handled - reported >= CHUNK:
+                reported = self.events_handled
+                on_progress(reported)
         if on_progress is not None:
-            on_progress(handled)
+            on_progress(self.events_handled)
 
-    def _run_tapped(self, events: list[Any]) -> int:
+    def _run_tapped(self, events: list[Any]) -> None:
         """Handle events as a node does; a recorder sees each of them."""
-        for done, event in enumerate(events, start=1):
+        for event in events:
+            self.events_handled += 1
             self.core.dispatcher.handle_data(event)
             self.core.dispatcher.drain()
             if self.ended:
-                return done
-        return len(events)
+                return
 
-    def _run(self, events: list[Any], see: Route, route: Route) -> int:
+    def _run(self, events: list[Any], see: Route, route: Route) -> None:
         """Handle consecutive events of one stream: `Dispatcher.handle_data`, resolved."""
         clock, signal, dispatcher = self._clock, self._signal, self.core.dispatcher
-        drain = dispatcher.drain
-        first = dispatcher.number
-        extra = 0
-        number = first
-        for event in events:
-            ts = event.ts_init
-            if ts >= clock.next_due:
-                dispatcher.number = number
-                self._time.advance(ts)
-                number = dispatcher.number
-            clock.now_ns = ts
-            see(event)
-            if signal.pending:
-                dispatcher.number = number
-                drain()
-                number = dispatcher.number
-            number += 1
-            extra += 1
-            route(event)
-            if signal.pending:
-                dispatcher.number = number
-                drain()
-                number = dispatcher.number
-                if self.ended:
-                    break
-        dispatcher.number = number
-        dispatcher.data_handled += extra
-        return extra
+        first = number = dispatcher.number
+        others = 0  # messages of other channels, handled in between
+        try:
+            for event in events:
+                ts = event.ts_init
+                if ts >= clock.next_due:
+                    dispatcher.number = number
+                    self._time.advance(ts)
+                    others += dispatcher.number - number
+                    number = dispatcher.number
+                clock.now_ns = ts
+                see(event)
+                if signal.pending:
+                    dispatcher.number = number
+                    dispatcher.drain()
+                    others += dispatcher.number - number
+                    number = dispatcher.number
+                number += 1
+                route(event)
+                if signal.pending:
+                    dispatcher.number = number
+                    dispatcher.drain()
+                    others += dispatcher.number - number
+                    number = dispatcher.number
+                    if self.ended:
+                        break
+        finally:
+            # A strategy's exception leaves from here; what was handled is counted all the same.
+            dispatcher.number = max(number, dispatcher.number)
+            done = number - first - others
+            dispatcher.data_handled += done
+            self.events_handled += done
 
     def _path(self, stream: Stream) -> tuple[Route, Route]:
         """Return who sees a stream's events first, and who handles them."""
