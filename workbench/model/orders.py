@@ -34,7 +34,7 @@ from workbench.model.order_state import (
 _Located = e.OrderCanceled | e.OrderExpired | e.OrderTriggered
 
 
-class Order(msgspec.Struct, kw_only=True, weakref=True, tag=True):
+class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
     """An order as we know it: what defines it, and what became of it.
 
     Only `apply` changes it. Read `status`, `filled_quantity`, `average_price`, `is_open`.

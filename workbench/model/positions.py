@@ -20,7 +20,7 @@ from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 
 
-class Position(msgspec.Struct, kw_only=True, weakref=True):
+class Position(msgspec.Struct, kw_only=True, gc=False):
     """A position of one strategy in one instrument; `signed_quantity` is negative for a short.
 
     Quantities are in the instrument's units, prices in its quote currency, `realized_pnl` and
