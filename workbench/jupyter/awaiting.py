@@ -8,12 +8,12 @@ that the node's tasks go on while the cell waits. Inside a function, or within a
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 AWAITED = "--await"
 _NO_AWAIT = (
     ast.FunctionDef,
-    ast.AsyncFunctionDef,
     ast.Lambda,
     ast.ClassDef,
     ast.ListComp,
@@ -56,44 +56,54 @@ def add_await(lines: list[str]) -> list[str]:
     ["(await get_ipython().run_line_magic('node', 'stop --await'))\\n"]
     """
     text = "".join(lines)
-    if "'node'" not in text or "stop" not in text:
+    if "run_line_magic" not in text or "stop" not in text:
         return lines
     try:
         tree = ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # ValueError: characters that no source may have
         return lines
-    encoded = [line.encode() for line in text.splitlines(keepends=True)]
-    for call in sorted(_stops(tree), key=lambda c: (c.lineno, c.col_offset), reverse=True):
-        row = call.lineno - 1
-        if call.end_lineno != call.lineno or call.end_col_offset is None:
-            continue
-        argument = call.args[1]
-        line = encoded[row]
-        before, inside = line[: call.col_offset], line[call.col_offset : argument.col_offset]
-        after = line[call.end_col_offset :]
-        words = repr(f"{ast.literal_eval(argument)} {AWAITED}").encode()
-        encoded[row] = before + b"(await " + inside + words + b"))" + after
-    return b"".join(encoded).decode().splitlines(keepends=True)
+    # Bytes, as columns count them, and because only theirs are the parser's ends of lines.
+    encoded = text.encode().splitlines(keepends=True)
+    stops = list(_stops(tree, is_awaited=False, can_await=True))
+    for call, is_awaited in sorted(stops, key=lambda found: _position(found[0]), reverse=True):
+        _add_to(encoded, call, is_awaited)
+    return [line.decode() for line in encoded]
 
 
-def _stops(tree: ast.AST) -> list[ast.Call]:
-    """Return the calls of `%node stop` that stand where `await` is allowed."""
-    found: list[ast.Call] = []
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, _NO_AWAIT):
-            continue
-        if isinstance(node, ast.Call) and _is_node_stop(node):
-            found.append(node)
-        else:
-            found.extend(_stops(node))
-    return found
+def _position(call: ast.Call) -> tuple[int, int]:
+    return call.lineno, call.col_offset
+
+
+def _add_to(encoded: list[bytes], call: ast.Call, is_awaited: bool) -> None:
+    """Write one call anew, in place. IPython writes them on one line; others stay."""
+    row, words = call.lineno - 1, call.args[1]
+    if call.end_lineno != call.lineno or call.end_col_offset is None:
+        return
+    line = encoded[row]
+    before, inside = line[: call.col_offset], line[call.col_offset : words.col_offset]
+    after = line[call.end_col_offset :]
+    new = inside + repr(f"{ast.literal_eval(words)} {AWAITED}").encode() + b")"
+    encoded[row] = before + (new if is_awaited else b"(await " + new + b")") + after
+
+
+def _stops(tree: ast.AST, *, is_awaited: bool, can_await: bool) -> Iterator[tuple[ast.Call, bool]]:
+    """Yield the calls of `%node stop` where `await` is allowed, and whether it is there already."""
+    if isinstance(tree, ast.Call) and can_await and _is_node_stop(tree):
+        yield tree, is_awaited
+        return
+    if isinstance(tree, _NO_AWAIT):
+        can_await = False
+    elif isinstance(tree, ast.AsyncFunctionDef):
+        can_await = True
+    for child in ast.iter_child_nodes(tree):
+        yield from _stops(child, is_awaited=isinstance(tree, ast.Await), can_await=can_await)
 
 
 def _is_node_stop(call: ast.Call) -> bool:
     if not (isinstance(call.func, ast.Attribute) and call.func.attr == "run_line_magic"):
         return False
-    if len(call.args) != 2 or not all(isinstance(a, ast.Constant) for a in call.args):
+    if len(call.args) != 2 or call.keywords:
         return False
-    name, line = (ast.literal_eval(a) for a in call.args)
+    name, line = (a.value if isinstance(a, ast.Constant) else None for a in call.args)
     words = line.split() if isinstance(line, str) else []
     return name == "node" and words[:1] == ["stop"] and AWAITED not in words

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from workbench.jupyter.awaiting import AwaitNodeStop
-from workbench.jupyter.magics import WORDS, NodeMagics
+from workbench.jupyter.completing import node_matcher
+from workbench.jupyter.magics import NodeMagics
 from workbench.jupyter.shutdown import GracefulShutdown
-from workbench.node import TradingNode
+from workbench.model.error_display import file_namers
 
 
 class Extension:
-    """The magics, the input transformer and the shutdown hook of one shell.
+    """The magics, their completion, the input transformer and the shutdown hook of one shell.
 
     Args:
         shell: The running IPython shell.
@@ -19,35 +22,54 @@ class Extension:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._awaiting = AwaitNodeStop(shell)
-        self._shutdown = GracefulShutdown(getattr(shell, "kernel", None))
+        self._undo = ExitStack()
 
     def load(self) -> None:
         """Add everything."""
         shell = self._shell
-        shell.register_magics(NodeMagics(shell))
-        shell.set_hook("complete_command", _complete, str_key="%node")
-        shell.input_transformers_post.append(self._awaiting.transform)
-        shell.events.register("pre_run_cell", self._awaiting.begin)
-        shell.events.register("post_run_cell", self._awaiting.end)
-        self._shutdown.install()
+        self._add_magics()
+        awaiting = AwaitNodeStop(shell)
+        self._append(shell.input_transformers_post, awaiting.transform)
+        self._append(shell.Completer.custom_matchers, node_matcher(shell))
+        self._append(file_namers, _cell_namer(shell))
+        for event, callback in (("pre_run_cell", awaiting.begin), ("post_run_cell", awaiting.end)):
+            shell.events.register(event, callback)
+            self._undo.callback(shell.events.unregister, event, callback)
+        kernel = getattr(shell, "kernel", None)
+        if kernel is not None:
+            shutdown = GracefulShutdown(kernel)
+            shutdown.install()
+            self._undo.callback(shutdown.remove)
 
     def unload(self) -> None:
         """Take everything away."""
+        self._undo.close()
+
+    def _add_magics(self) -> None:
         shell = self._shell
-        shell.magics_manager.magics["line"].pop("node", None)
-        shell.magics_manager.registry.pop(NodeMagics.__name__, None)
-        shell.strdispatchers["complete_command"].strs.pop("%node", None)
-        shell.input_transformers_post.remove(self._awaiting.transform)
-        shell.events.unregister("pre_run_cell", self._awaiting.begin)
-        shell.events.unregister("post_run_cell", self._awaiting.end)
-        self._shutdown.remove()
+        magics = NodeMagics(shell)  # its base class also enters it in `configurables`
+        shell.register_magics(magics)
+        manager = shell.magics_manager
+        self._undo.callback(manager.magics["line"].pop, "node", None)
+        self._undo.callback(manager.registry.pop, NodeMagics.__name__, None)
+        self._undo.callback(_remove, shell.configurables, magics)
+
+    def _append(self, entries: list[Any], entry: Any) -> None:
+        entries.append(entry)
+        self._undo.callback(_remove, entries, entry)
 
 
-def _complete(shell: Any, event: Any) -> list[str]:
-    """Complete the word after `%node`, then the names of nodes."""
-    words = event.line.split()
-    done = len(words) - (not event.line.endswith(" "))
-    if done <= 1:
-        return list(WORDS)
-    return [n for n, v in shell.user_ns.items() if isinstance(v, TradingNode) and n[0] != "_"]
+def _remove(entries: list[Any], entry: Any) -> None:
+    """Remove an entry if it is still there."""
+    if entry in entries:
+        entries.remove(entry)
+
+
+def _cell_namer(shell: Any) -> Callable[[str], str]:
+    """Return what turns the file name of a cell's code into `Cell In[7]`."""
+
+    def name(filename: str) -> str:
+        found = shell.compile.format_code_name(filename)
+        return filename if found is None else " ".join(found)
+
+    return name

@@ -12,9 +12,7 @@ from workbench.model.errors import ConfigError
 from workbench.node import TradingNode, nodes
 from workbench.node.waiting import is_loop_running
 
-_EXAMPLE = (
-    "make one first, for example: node = wb.sandbox(strategy, instrument=instrument), then %node build"
-)
+_EXAMPLE = "make one first, for example: node = wb.sandbox(strategy, instrument=instrument), then %node build"
 
 
 def _build(node: TradingNode) -> TradingNode:
@@ -55,6 +53,11 @@ WORDS: dict[str, Callable[[TradingNode], TradingNode]] = {
     "dispose": _dispose,
 }
 """What can follow `%node`."""
+
+
+def names_of_nodes(namespace: dict[str, Any]) -> list[str]:
+    """Return the names by which a namespace's user knows nodes."""
+    return [n for n, v in namespace.items() if isinstance(v, TradingNode) and n[0] != "_"]
 
 
 @magics_class
@@ -108,9 +111,10 @@ class NodeMagics(Magics):
         namespace: dict[str, Any] = getattr(self.shell, "user_ns", {})
         found = namespace.get(name)
         if not isinstance(found, TradingNode):
-            names = [n for n, v in namespace.items() if isinstance(v, TradingNode) and n[0] != "_"]
-            held = "nothing" if found is None else type(found).__name__
+            names = names_of_nodes(namespace)
+            held = f"of type {type(found).__name__}" if name in namespace else "not defined"
+            example = f"; {_EXAMPLE}" if not names else ""
             raise ConfigError(
-                f"{name!r} is {held}, not a node; nodes: {', '.join(names) or 'none'}; {_EXAMPLE}"
+                f"{name!r} is {held}, not a node; nodes: {', '.join(names) or 'none'}{example}"
             )
         return found

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Any
 
+from workbench.model.errors import LifecycleError
 from workbench.node import TradingNode, nodes
 from workbench.runtime.lifecycle import NodeState
 
@@ -22,32 +23,34 @@ class GracefulShutdown:
     """Wraps a kernel's `do_shutdown`, so that nodes stop before it ends.
 
     Args:
-        kernel: The running kernel, or None in a terminal.
+        kernel: The running kernel.
     """
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._original: Any = None
+        self._is_installed = False
 
     def install(self) -> None:
         """Wrap it."""
-        if self._kernel is None:
-            return
-        original = self._original = self._kernel.do_shutdown
-
-        async def do_shutdown(restart: bool) -> Any:
-            await stop_all()
-            reply = original(restart)
-            return await reply if inspect.isawaitable(reply) else reply
-
-        self._kernel.do_shutdown = do_shutdown
+        self._original = self._kernel.do_shutdown
+        self._kernel.do_shutdown = self._do_shutdown
+        self._is_installed = True
 
     def remove(self) -> None:
-        """Put the original back."""
-        if self._original is not None:
-            # Ours hid the class's own method.
-            self._kernel.__dict__.pop("do_shutdown", None)
-            self._original = None
+        """Take the wrapper away, or, where another one was put around it, make it do nothing."""
+        self._is_installed = False
+        if self._kernel.do_shutdown == self._do_shutdown:
+            # Ours hid the class's own method, unless there was a wrapper before.
+            del self._kernel.do_shutdown
+            if self._kernel.do_shutdown != self._original:
+                self._kernel.do_shutdown = self._original
+
+    async def _do_shutdown(self, restart: bool) -> Any:
+        if self._is_installed:
+            await stop_all()
+        reply = self._original(restart)
+        return await reply if inspect.isawaitable(reply) else reply
 
 
 async def stop_all(limit_s: float = LIMIT_S) -> list[TradingNode]:
@@ -55,17 +58,23 @@ async def stop_all(limit_s: float = LIMIT_S) -> list[TradingNode]:
 
     It may run on another thread than the nodes: a kernel takes shutdown requests on one of its own.
     """
-    going = [n for n in nodes() if n.state in (NodeState.RUNNING, NodeState.STOPPING)]
+    going = [node for node in nodes() if node.state in (NodeState.RUNNING, NodeState.STOPPING)]
     for node in going:
-        if node.state is NodeState.RUNNING:
+        try:
             node.request_stop()
+        except LifecycleError as error:  # it stopped by itself at this moment
+            _log.debug("no stop was needed: %s", error)
     deadline = time.monotonic() + limit_s
-    while any(n.state is not NodeState.STOPPED for n in going) and time.monotonic() < deadline:
+    while any(_is_going(node) for node in going) and time.monotonic() < deadline:
         await asyncio.sleep(_LOOK_S)
-    left = [node for node in going if node.state is not NodeState.STOPPED]
+    left = [node for node in going if _is_going(node)]
     for node in left:
         _log.error("the kernel ends before this node has stopped: %r", node)
     for node in going:
         for line in node.left_open:
             _log.warning("left open by %s: %s", node.config.trader_id, line)
     return left
+
+
+def _is_going(node: TradingNode) -> bool:
+    return node.state in (NodeState.RUNNING, NodeState.STOPPING)

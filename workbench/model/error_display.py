@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+# Whatever drives cells and loops says nothing about what went wrong.
+_MACHINERY = tuple(
+    f"{os.sep}{name}{os.sep}" for name in ("IPython", "ipykernel", "asyncio", "nest_asyncio2")
+)
+_ERRORS = "workbench.model.errors."
+
+file_namers: list[Callable[[str], str]] = []
+"""Each may turn a file's name into what its user knows it by, such as a notebook's cell."""
 
 
 def render(error: BaseException, *, with_cause: bool) -> list[str]:
@@ -14,24 +23,36 @@ def render(error: BaseException, *, with_cause: bool) -> list[str]:
 
     Args:
         error: What was raised.
-        with_cause: Whether to show the exception that caused it, whole.
+        with_cause: Whether to show the exceptions that caused it as well.
     """
-    lines: list[str] = []
-    cause = error.__cause__
-    if with_cause and cause is not None:
-        lines += _own_lines(cause.__traceback__)
-        lines += traceback.format_exception_only(cause)
-        lines.append("\nwhich is why:\n")
-    else:
-        lines += _own_lines(error.__traceback__)
-    lines += traceback.format_exception_only(error)
-    return "".join(lines).splitlines()
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    if not with_cause:
+        shown.__cause__ = shown.__context__ = None
+    _keep_own(shown)
+    lines = "".join(shown.format()).splitlines()
+    return [line.removeprefix(_ERRORS) for line in lines]
 
 
-def _own_lines(trace: TracebackType | None) -> list[str]:
-    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(_PACKAGE)]
-    # IPython's own frames come first and say nothing about the cell.
-    frames = [f for f in frames if "IPython/core" not in f.filename.replace("\\", "/")]
-    if not frames:
-        return []
-    return ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
+def report(error: BaseException) -> str:
+    """Return an error as text: ours as a notebook shows them, any other one whole."""
+    lines: Callable[[], list[str]] | None = getattr(error, "_render_traceback_", None)
+    return "".join(traceback.format_exception(error)) if lines is None else "\n".join(lines())
+
+
+def _keep_own(shown: traceback.TracebackException) -> None:
+    """Leave the user's own frames, here and in what is shown with it."""
+    frames = [f for f in shown.stack if _is_own(f.filename)]
+    for frame in frames:
+        for name in file_namers:
+            frame.filename = name(frame.filename)
+    # None leaves out the headline too.
+    shown.stack = traceback.StackSummary.from_list(frames) if frames else None  # pyright: ignore
+    for another in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        if another is not None:
+            _keep_own(another)
+
+
+def _is_own(filename: str) -> bool:
+    if filename.startswith(_PACKAGE):
+        return False
+    return not any(part in filename for part in _MACHINERY) and "nest_asyncio2.py" not in filename
