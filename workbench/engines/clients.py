@@ -56,7 +56,7 @@ class DataClient(ABC):
     def request(self, command: RequestData) -> DataResponse | None:
         """Return the response if it is at hand; else send one with this request's id later."""
 
-    async def run(self) -> None:
+    async def run(self) -> None:  # noqa: B027 - to do nothing is what most clients do
         """Stream until cancelled; started when the node's phase is `running`.
 
         A client that streams from its own tasks leaves this as it is.

@@ -342,7 +342,7 @@ class DataEngine:
             StrategyError: If a subscriber's callback raised.
             ClientError: If it is no data event.
         """
-        handler = self._handlers.get(type(message))
+        handler = self._handlers.get(message.__class__)
         if handler is None:
             raise ClientError(f"a client sent {message!r}, which is no data event")
         handler(message)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
 from workbench.model.enums import PriceType
@@ -23,17 +24,7 @@ NOTHING = Top(math.nan, math.nan, 0.0, 0.0)
 
 def top_of(source: Quote | Bar | BidAskBar | Trade | Top | None) -> Top:
     """Return what a source of prices offers: for a bar, its close and a fourth of its volume."""
-    if isinstance(source, Top):
-        return source
-    if isinstance(source, Quote):
-        return Top(source.bid, source.ask, source.bid_size, source.ask_size)
-    if isinstance(source, BidAskBar):
-        return _close(source.bid, source.ask)
-    if isinstance(source, Bar):
-        return _close(source, source)
-    if isinstance(source, Trade):
-        return Top(source.price, source.price, source.size, source.size)
-    return NOTHING
+    return _TOPS[type(source)](source)
 
 
 def walk(bar: Bar | BidAskBar, adaptive: bool) -> tuple[Top, Top, Top, Top]:
@@ -73,3 +64,14 @@ def one_sided(bar: Bar, moments: tuple[Top, ...], before: Top) -> tuple[Top, ...
 
 def _moment_size(bar: Bar) -> float:
     return math.inf if bar.volume is None else bar.volume / 4
+
+
+# `Any`: each function takes the type it stands beside.
+_TOPS: dict[type, Callable[[Any], Top]] = {
+    Top: lambda top: top,
+    Quote: lambda quote: Top(quote.bid, quote.ask, quote.bid_size, quote.ask_size),
+    Bar: lambda bar: _close(bar, bar),
+    BidAskBar: lambda bars: _close(bars.bid, bars.ask),
+    Trade: lambda trade: Top(trade.price, trade.price, trade.size, trade.size),
+    type(None): lambda _: NOTHING,
+}

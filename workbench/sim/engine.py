@@ -105,8 +105,10 @@ class BacktestEngine:
             except StrategyError as error:
                 self._fail(error)
             for error in self.core.stop_actors():
-                self._fail(error)
+                self._keep(error)
+            self._run_on()
             self.core.lanes.data.count(self.events_handled)
+            self.core.lanes.close()
 
     def end(self, reason: str) -> None:
         """End the run after the event that is being handled."""
@@ -117,9 +119,29 @@ class BacktestEngine:
         self.end(command.reason)
 
     def _fail(self, error: StrategyError) -> None:
-        self.core.fault_actor(error.strategy_id)
-        self.error = self.error or error
+        self._keep(error)
+        try:
+            self.core.fault_actor(error.strategy_id)
+        except StrategyError as another:
+            self._keep(another)
+
+    def _keep(self, error: StrategyError) -> None:
+        """Keep the first exception as the run's; later ones become notes of it."""
+        if self.error is None:
+            self.error = error
+        else:
+            self.error.add_note(f"Afterwards {error}")
         self.ended = self.ended or str(error)
+
+    def _run_on(self) -> None:
+        """Let arrive what was still on its way when the strategies stopped."""
+        cache = self.core.cache
+        while True:
+            try:
+                self._time.run_on(lambda: bool(cache.orders_in_flight()))
+                return
+            except StrategyError as error:
+                self._fail(error)
 
     def _connect(self) -> None:
         """Start up as a node does: data clients, execution clients, each handled in between."""
@@ -170,6 +192,8 @@ class BacktestEngine:
                     self._time.advance(ts)
                     others += dispatcher.number - number
                     number = dispatcher.number
+                    # What ended the run here ends it after this event.
+                    signal.pending = bool(self.ended)
                 clock.now_ns = ts
                 see(event)
                 if signal.pending:
@@ -177,6 +201,7 @@ class BacktestEngine:
                     dispatcher.drain()
                     others += dispatcher.number - number
                     number = dispatcher.number
+                    signal.pending = bool(self.ended)
                 number += 1
                 route(event)
                 if signal.pending:

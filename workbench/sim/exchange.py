@@ -21,7 +21,7 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
-from workbench.model.enums import LiquiditySide, OrderSide, OrderStatus, OrderType, PriceType
+from workbench.model.enums import LiquiditySide, OrderSide, OrderStatus, PriceType
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
@@ -103,13 +103,14 @@ class SimulatedExchange:
             return
         engine = self._engines.get(instrument.id)
         if engine is not None:
-            engine.instrument = instrument
+            engine.redefine(instrument)
             return
         self._engines[instrument.id] = MatchingEngine(
             instrument,
             self._listener,
             adaptive_bars=self.settings.bar_path is BarPath.ADAPTIVE,
             trades_move_book=self.settings.trades_move_book,
+            waits_for_open=self.settings.fill_on is FillOn.NEXT_OPEN,
         )
 
     # Market data
@@ -128,7 +129,7 @@ class SimulatedExchange:
         elif isinstance(message, Trade):
             engine.on_trade(message)
         elif isinstance(message, BidAskBar):
-            engine.on_bar(message)
+            engine.on_paired_bar(message)
         elif isinstance(message, Bar):
             see_bars(engine, message.bar_type.spec.price_type)(message)
 
@@ -148,7 +149,7 @@ class SimulatedExchange:
         due = self._clock.timestamp_ns() + self.settings.latency_ns
         self._clock.set_alert(f"{self.name}:arrival:{self._alerts}", due, self._on_arrival)
 
-    def _on_arrival(self, event: TimeEvent) -> None:
+    def _on_arrival(self, _: TimeEvent) -> None:
         self._arrive(self._on_its_way.popleft())
 
     def _arrive(self, command: TradingCommand) -> None:
@@ -184,13 +185,7 @@ class SimulatedExchange:
             return
         order = venue_order(command.order, venue_order_id, self._sequence, engine.instrument)
         self._orders[command.client_order_id] = order
-        waits = self.settings.fill_on is FillOn.NEXT_OPEN and engine.is_on_bars
-        if waits and command.order.order_type is OrderType.MARKET:
-            engine.deferred.append(order)
-        else:
-            engine.place(order)
-        if order.is_over:
-            self._orders.pop(command.client_order_id, None)
+        engine.place(order)
 
     def _open_order(self, client_order_id: ClientOrderId) -> VenueOrder | None:
         order = self._orders.get(client_order_id)
@@ -198,18 +193,20 @@ class SimulatedExchange:
 
     def _modify(self, command: ModifyOrder) -> None:
         order = self._open_order(command.client_order_id)
-        quantity = command.quantity
-        if order is not None and quantity is None:
-            quantity = order.quantity
-        reason = ""
-        if order is None or quantity is None:
-            reason = "the order is not open"
-        elif quantity < order.filled:
-            reason = f"{order.filled} are filled; the quantity cannot become {quantity}"
-        if order is None or quantity is None or reason:
-            self._send(OrderModifyRejected(reason=reason, **self._about(command)))
+        if order is None:
+            self._send(OrderModifyRejected(reason="the order is not open", **self._about(command)))
             return
         engine = self._engines[command.instrument_id]
+        quantity = order.quantity if command.quantity is None else command.quantity
+        is_repriced = command.price is not None and command.price != order.price
+        reason = ""
+        if quantity < order.filled:
+            reason = f"{order.filled} are filled; the quantity cannot become {quantity}"
+        elif is_repriced and order.definition.post_only and engine.would_take(order, command.price):
+            reason = "post-only, and it would have taken liquidity"
+        if reason:
+            self._send(OrderModifyRejected(reason=reason, **self._about(command)))
+            return
         self._sequence += 1
         engine.amend(order, quantity, command.price, self._sequence)
         self._send(
@@ -225,7 +222,8 @@ class SimulatedExchange:
             self._canceled(order, "its quantity was reduced to what is filled")
             return
         self._lock(order)
-        engine.rematch()
+        if is_repriced:
+            engine.rematch(order)
 
     def _cancel(self, command: CancelOrder) -> None:
         order = self._open_order(command.client_order_id)
@@ -312,7 +310,8 @@ class SimulatedExchange:
         self, order: VenueOrder, quantity: Decimal, price: Decimal, liquidity: LiquiditySide
     ) -> None:
         definition = order.definition
-        instrument = self._engines[definition.instrument_id].instrument
+        engine = self._engines[definition.instrument_id]
+        instrument = engine.instrument
         now = self._clock.timestamp_ns()
         self._trade_count += 1
         fill = OrderFilled(
@@ -338,7 +337,7 @@ class SimulatedExchange:
         if order.is_over:
             self._orders.pop(definition.client_order_id, None)
             self.account.unlock_order(definition.client_order_id)
-        elif order.is_accepted:
+        elif definition.client_order_id in engine.resting:
             self._lock_silently(order, instrument)
         # The account first: whoever is told of the fill finds the balance that it left.
         self.send_account_state()
@@ -395,4 +394,4 @@ def see_bars(engine: MatchingEngine, price_type: PriceType) -> Callable[[Bar | B
     """Return what takes the bars of a stream: those of one side alone leave the other as it was."""
     if price_type in (PriceType.BID, PriceType.ASK):
         return engine.on_paired_bar
-    return engine.on_bar
+    return engine.on_bar  # pyright: ignore[reportReturnType]  # only a paired stream has pairs

@@ -1,9 +1,10 @@
 """The matching engine of one instrument: level 1, price before time, whole ticks.
 
 A limit BUY fills when ask <= price, at its own limit when it rested; best price first, then
-first-in first-out. At a touch the size shown limits what is filled, once the market has gone through
-the price everything is. What our own orders took is gone until the next quote or bar. A taker that
-exhausts level 1 slips one tick for the rest (not IOC).
+first-in first-out. At a touch the size shown limits what is filled, once the market has gone
+through the price everything is. What our own orders took is gone until the next quote or bar. A
+taker that exhausts level 1 slips one tick for the rest (not IOC). A side that shows no size is not
+there.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
-from workbench.model.data import Bar, BidAskBar, Quote, Trade
+from workbench.model.data import Bar, BarType, BidAskBar, Quote, Trade
 from workbench.model.enums import (
     AggressorSide,
     LiquiditySide,
@@ -28,6 +30,14 @@ from workbench.model.money import ZERO
 from workbench.sim.book import Top, one_sided, top_of, walk
 
 Source = Quote | Bar | BidAskBar | Trade | Top
+_NOT_FIXED = float("inf")
+
+
+class Offer(NamedTuple):
+    """What one side shows: its price in ticks and how much; None for unlimited."""
+
+    ticks: int
+    shown: Decimal | None
 
 
 @dataclass(eq=False)
@@ -42,7 +52,6 @@ class VenueOrder:
     ticks: int
     filled: Decimal = ZERO
     is_over: bool = False
-    is_accepted: bool = False
 
     @property
     def side(self) -> OrderSide:
@@ -54,6 +63,12 @@ class VenueOrder:
         """Return what is still to be filled."""
         return self.quantity - self.filled
 
+    def is_reached(self, offer: Offer | None) -> bool:
+        """Return whether its limit allows to trade at an offer."""
+        if offer is None:
+            return False
+        return (offer.ticks - self.ticks) * self.side.sign <= 0
+
 
 @dataclass
 class MatchingListener:
@@ -64,14 +79,14 @@ class MatchingListener:
         rejected: It was refused, with the reason.
         filled: (order, quantity, price, liquidity).
         canceled: It no longer rests, with the reason.
-        reducible: How much a reduce-only order may still fill; None for no limit.
+        reducible: How much a reduce-only order may still fill.
     """
 
     accepted: Callable[[VenueOrder], None]
     rejected: Callable[[VenueOrder, str], None]
     filled: Callable[[VenueOrder, Decimal, Decimal, LiquiditySide], None]
     canceled: Callable[[VenueOrder, str], None]
-    reducible: Callable[[VenueOrder], Decimal | None]
+    reducible: Callable[[VenueOrder], Decimal]
 
 
 @dataclass
@@ -91,6 +106,7 @@ class MatchingEngine:
         listener: Told what happens, in order.
         adaptive_bars: Walk bars low-first when the low is nearer to the open.
         trades_move_book: Take the last trade as bid and ask.
+        waits_for_open: An order sent on a bar that would take waits for the next bar's open.
     """
 
     def __init__(
@@ -100,6 +116,7 @@ class MatchingEngine:
         *,
         adaptive_bars: bool = False,
         trades_move_book: bool = False,
+        waits_for_open: bool = False,
     ) -> None:
         self.instrument = instrument
         self.resting: dict[ClientOrderId, VenueOrder] = {}
@@ -108,7 +125,15 @@ class MatchingEngine:
         self._listener = listener
         self._adaptive = adaptive_bars
         self._trades_move_book = trades_move_book
+        self._waits_for_open = waits_for_open
+        self._bars: BarType | None = None
         self._taken = _Taken()
+
+    def redefine(self, instrument: Instrument) -> None:
+        """Take an instrument's newer definition."""
+        self.instrument = instrument
+        for order in (*self.resting.values(), *self.deferred):
+            order.ticks = _ticks(order.price, instrument)
 
     # Market data
 
@@ -125,20 +150,37 @@ class MatchingEngine:
         if self.resting:
             self._match_trade(trade)
 
-    def on_bar(self, bar: Bar | BidAskBar) -> None:
+    def on_bar(self, bar: Bar) -> None:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
-        if self.resting or self.deferred:
-            self._walk(walk(bar, self._adaptive))
-        self.source = bar
+        if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
+            self._on_whole_bar(bar)
 
     def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
+        if not self._is_finest(bar.bid.bar_type if isinstance(bar, BidAskBar) else bar.bar_type):
+            return
         if isinstance(bar, BidAskBar):
-            self.on_bar(bar)
+            self._on_whole_bar(bar)
             return
         moments = one_sided(bar, walk(bar, self._adaptive), top_of(self.source))
         self._walk(moments)
         self.source = moments[3]
+
+    def _is_finest(self, bar_type: BarType) -> bool:
+        """Return whether no finer bars are there: coarser ones tell the same prices once more."""
+        if self._bars is not None and _length(bar_type) > _length(self._bars):
+            return False
+        self._bars = bar_type
+        return True
+
+    def _on_whole_bar(self, bar: Bar | BidAskBar) -> None:
+        if self.resting or self.deferred:
+            moments = walk(bar, self._adaptive)
+            self._walk(moments)
+            if self._taken.source is moments[3]:
+                # The close is still the same moment: what was taken of it is gone.
+                self._taken.source = bar
+        self.source = bar
 
     def _walk(self, moments: tuple[Top, ...]) -> None:
         for moment in moments:
@@ -147,58 +189,71 @@ class MatchingEngine:
                 waiting, self.deferred = self.deferred, []
                 for order in waiting:
                     if not order.is_over:
-                        self.place(order)
+                        self._place(order, waits=False)
             if self.resting:
                 self._match()
-
-    @property
-    def is_on_bars(self) -> bool:
-        """Return whether bars, not quotes, move the book now."""
-        return isinstance(self.source, (Bar, BidAskBar, Top))
 
     # Orders
 
     def place(self, order: VenueOrder) -> None:
         """Match a new order, and let what remains rest, end or slip as its kind demands."""
-        if order.definition.order_type is OrderType.MARKET:
-            self._take(order, None)
-        elif self._is_marketable(order):
-            if order.definition.post_only:
-                self._end(order)
-                self._listener.rejected(order, "post-only, and it would have taken liquidity")
-            else:
-                self._take(order, order.ticks)
-        elif order.definition.time_in_force is TimeInForce.GTC:
-            self._rest(order)
+        on_bars = isinstance(self.source, (Bar, BidAskBar, Top))
+        self._place(order, waits=self._waits_for_open and on_bars)
+
+    def _place(self, order: VenueOrder, *, waits: bool) -> None:
+        definition = order.definition
+        offer = self._offer(order.side)
+        takes = definition.order_type is OrderType.MARKET or order.is_reached(offer)
+        if takes and definition.post_only:
+            self._end(order)
+            self._listener.rejected(order, "post-only, and it would have taken liquidity")
+        elif takes and waits:
+            self.deferred.append(order)
+        elif takes and offer is None:
+            self._end(order)
+            self._listener.rejected(order, self._nothing_offered(order.side))
         else:
-            self._cancel(order, f"{order.definition.time_in_force.value}: nothing to trade with")
+            self._enter(order, offer if takes else None)
+
+    def _enter(self, order: VenueOrder, offer: Offer | None) -> None:
+        """Accept an order if it may rest, and let it take what is offered."""
+        definition = order.definition
+        force = definition.time_in_force
+        if definition.order_type is OrderType.LIMIT and force is TimeInForce.GTC:
+            self.resting[definition.client_order_id] = order
+            self._listener.accepted(order)
+        if offer is not None:
+            self._take(order, offer)
+        elif force is not TimeInForce.GTC:
+            self._cancel(order, f"{force.value}: nothing to trade with")
+
+    def would_take(self, order: VenueOrder, price: Decimal | None) -> bool:
+        """Return whether an order that rests would take liquidity at another price."""
+        offer = self._offer(order.side)
+        ticks = _ticks(price, self.instrument)
+        return offer is not None and (offer.ticks - ticks) * order.side.sign <= 0
 
     def amend(
         self, order: VenueOrder, quantity: Decimal, price: Decimal | None, sequence: int
     ) -> None:
         """Change a resting order; a new price or a larger quantity puts it last in its queue."""
+        if price is None:
+            price = order.price
         if price != order.price or quantity > order.quantity:
             order.sequence = sequence
         order.quantity = quantity
-        if price is not None:
-            order.price = price
-            order.ticks = _ticks(price, self.instrument)
+        order.price = price
+        order.ticks = _ticks(price, self.instrument)
 
-    def rematch(self) -> None:
-        """Fill what the present top reaches, after an amendment."""
-        for order in self._queue():
-            if not order.is_over and self._is_marketable(order):
-                self._take(order, order.ticks)
+    def rematch(self, order: VenueOrder) -> None:
+        """Let an order that got another price take what it reaches now."""
+        offer = self._offer(order.side)
+        if offer is not None and order.is_reached(offer):
+            self._take(order, offer)
 
     def remove(self, order: VenueOrder) -> None:
         """Take an order out."""
         self._end(order)
-
-    def _rest(self, order: VenueOrder) -> None:
-        self.resting[order.definition.client_order_id] = order
-        if not order.is_accepted:
-            order.is_accepted = True
-            self._listener.accepted(order)
 
     def _end(self, order: VenueOrder) -> None:
         order.is_over = True
@@ -208,13 +263,17 @@ class MatchingEngine:
         self._end(order)
         self._listener.canceled(order, reason)
 
+    def _wanted(self, order: VenueOrder) -> Decimal:
+        """Return what is still to be filled, at most what reduce-only allows."""
+        leaves = order.quantity - order.filled
+        if not order.definition.reduce_only:
+            return leaves
+        return min(leaves, self._listener.reducible(order))
+
     def _fill(
         self, order: VenueOrder, quantity: Decimal, ticks: int, liquidity: LiquiditySide
     ) -> None:
-        """Fill part of an order, at most what reduce-only allows."""
-        most = self._listener.reducible(order) if order.definition.reduce_only else None
-        if most is not None and quantity > most:
-            quantity = most
+        """Fill part of an order, at most what it wants."""
         if quantity > 0:
             order.filled += quantity
             if order.filled >= order.quantity:
@@ -222,66 +281,58 @@ class MatchingEngine:
             self._listener.filled(
                 order, quantity, self.instrument.price_increment * ticks, liquidity
             )
-        if most is not None and most <= quantity and not order.is_over:
+        if order.definition.reduce_only and not order.is_over and self._wanted(order) <= 0:
             self._cancel(order, "reduce-only, and nothing is left to reduce")
 
     # Taking
 
-    def _is_marketable(self, order: VenueOrder) -> bool:
-        price, _ = self._offer(order.side)
-        if math.isnan(price):
-            return False
-        offered = self.instrument.ticks(price)
-        return offered <= order.ticks if order.side is OrderSide.BUY else offered >= order.ticks
-
-    def _offer(self, side: OrderSide) -> tuple[float, float]:
-        """Return price and size that an order of `side` would take."""
+    def _offer(self, side: OrderSide) -> Offer | None:
+        """Return what an order of `side` would take; None where nothing is there."""
         top = top_of(self.source)
         if side is OrderSide.BUY:
-            return top.ask, top.ask_size
-        return top.bid, top.bid_size
+            return self._offer_of(top.ask, top.ask_size)
+        return self._offer_of(top.bid, top.bid_size)
 
-    def _take(self, order: VenueOrder, limit: int | None) -> None:
-        side = order.side
-        price, _ = self._offer(side)
+    def _offer_of(self, price: float, size: float) -> Offer | None:
         if math.isnan(price):
-            self._end(order)
-            other = "ask" if side is OrderSide.BUY else "bid"
-            self._listener.rejected(order, f"no {other} to trade with at this moment")
-            return
-        ticks = self.instrument.ticks(price)
-        available = self._available(side)
-        force = order.definition.time_in_force
-        wanted = order.leaves
+            return None
+        if math.isinf(size):
+            return Offer(self.instrument.ticks(price), None)
+        shown = self.instrument.quantity(size)
+        return Offer(self.instrument.ticks(price), shown) if shown > 0 else None
+
+    def _nothing_offered(self, side: OrderSide) -> str:
+        other = "ask" if side is OrderSide.BUY else "bid"
+        hint = "; data of trades only needs trades_move_book" if self.source is None else ""
+        return f"no {other} to trade with at this moment{hint}"
+
+    def _take(self, order: VenueOrder, offer: Offer) -> None:
+        side, force = order.side, order.definition.time_in_force
+        limited = order.definition.order_type is OrderType.LIMIT
+        available = self._left(side, offer)
+        wanted = self._wanted(order)
         if force is TimeInForce.FOK and available is not None and available < wanted:
             self._cancel(order, f"fok: {available} of {wanted} available")
             return
         first = wanted if available is None else min(wanted, available)
-        if first > 0:
-            self._use(side, first)
-            self._fill(order, first, ticks, LiquiditySide.TAKER)
+        self._use(side, first)
+        self._fill(order, first, offer.ticks, LiquiditySide.TAKER)
         if order.is_over:
             return
-        slipped = ticks + side.sign
-        within = limit is None or (slipped <= limit if side is OrderSide.BUY else slipped >= limit)
+        slipped = Offer(offer.ticks + side.sign, None)
         if force is not TimeInForce.GTC:
             self._cancel(order, f"{force.value}: {order.leaves} not available")
-        elif within and slipped > 0:
-            self._fill(order, order.leaves, slipped, LiquiditySide.TAKER)
-        elif limit is None:
+        elif slipped.ticks > 0 and (not limited or order.is_reached(slipped)):
+            self._fill(order, self._wanted(order), slipped.ticks, LiquiditySide.TAKER)
+        elif not limited:
             self._cancel(order, "no price is left below one tick")
-        else:
-            self._rest(order)
 
-    def _available(self, side: OrderSide) -> Decimal | None:
-        """Return what is left of the size shown; None for unlimited."""
-        _, size = self._offer(side)
-        if math.isinf(size):
-            return None
-        taken = ZERO
-        if self._taken.source is self.source:
-            taken = self._taken.ask if side is OrderSide.BUY else self._taken.bid
-        return max(ZERO, self.instrument.quantity(size) - taken)
+    def _left(self, side: OrderSide, offer: Offer) -> Decimal | None:
+        """Return what is left of what an offer showed; None for unlimited."""
+        if offer.shown is None or self._taken.source is not self.source:
+            return offer.shown
+        taken = self._taken.ask if side is OrderSide.BUY else self._taken.bid
+        return max(ZERO, offer.shown - taken)
 
     def _use(self, side: OrderSide, quantity: Decimal) -> None:
         if self._taken.source is not self.source:
@@ -301,20 +352,22 @@ class MatchingEngine:
 
     def _match(self) -> None:
         top = top_of(self.source)
-        bid, ask = _maybe_ticks(top.bid, self.instrument), _maybe_ticks(top.ask, self.instrument)
-        if not any(_reached(order, bid, ask) for order in self.resting.values()):
+        offers = {
+            OrderSide.BUY: self._offer_of(top.ask, top.ask_size),
+            OrderSide.SELL: self._offer_of(top.bid, top.bid_size),
+        }
+        if not any(order.is_reached(offers[order.side]) for order in self.resting.values()):
             return
         for order in self._queue():
-            if order.is_over or not _reached(order, bid, ask):
+            offer = offers[order.side]
+            if offer is None or order.is_over or not order.is_reached(offer):
                 continue
-            if order.ticks != (ask if order.side is OrderSide.BUY else bid):
-                self._fill(order, order.leaves, order.ticks, LiquiditySide.MAKER)
-                continue
-            available = self._available(order.side)
-            quantity = order.leaves if available is None else min(order.leaves, available)
-            if quantity > 0:
+            quantity = self._wanted(order)
+            if order.ticks == offer.ticks:
+                available = self._left(order.side, offer)
+                quantity = quantity if available is None else min(quantity, available)
                 self._use(order.side, quantity)
-                self._fill(order, quantity, order.ticks, LiquiditySide.MAKER)
+            self._fill(order, quantity, order.ticks, LiquiditySide.MAKER)
 
     def _match_trade(self, trade: Trade) -> None:
         ticks = self.instrument.ticks(trade.price)
@@ -327,19 +380,13 @@ class MatchingEngine:
             # At the same price only the trade's own counterparties can have been filled.
             if through == 0 and trade.aggressor not in (hit, AggressorSide.NONE):
                 continue
-            quantity = min(order.leaves, left)
+            quantity = min(self._wanted(order), left)
             left -= quantity
             self._fill(order, quantity, order.ticks, LiquiditySide.MAKER)
 
 
-def _reached(order: VenueOrder, bid: int | None, ask: int | None) -> bool:
-    if order.side is OrderSide.BUY:
-        return ask is not None and ask <= order.ticks
-    return bid is not None and bid >= order.ticks
-
-
-def _maybe_ticks(price: float, instrument: Instrument) -> int | None:
-    return None if math.isnan(price) else instrument.ticks(price)
+def _length(bar_type: BarType) -> float:
+    return bar_type.spec.interval_ns or _NOT_FIXED
 
 
 def _ticks(price: Decimal | None, instrument: Instrument) -> int:

@@ -45,7 +45,8 @@ class Pacing:
         """Check the speed."""
         if self.speed is not None and not self.speed > 0:
             raise ConfigError(
-                f"speed must be positive (1 is real speed), or None for no pacing; got {self.speed!r}"
+                "speed must be positive (1 is real speed), or None for no pacing;"
+                f" got {self.speed!r}"
             )
 
 

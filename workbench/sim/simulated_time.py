@@ -1,4 +1,4 @@
-"""Simulated time: the clock moves when a data event is taken, and timers that are due fire first."""
+"""Simulated time: the clock moves when a data event is taken; timers that are due fire first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.model.events import TimeEvent
-from workbench.runtime.clock import SimulatedClock
+from workbench.runtime.clock import NEVER, SimulatedClock
 
 
 class SimulatedTime:
@@ -30,6 +30,11 @@ class SimulatedTime:
         while (event := self._clock.advance(to_ns)) is not None:
             self._send(event)
             self._drain()
+
+    def run_on(self, is_awaited: Callable[[], bool]) -> None:
+        """Let time go on after the data's end, from timer to timer, while something is awaited."""
+        while is_awaited() and self._clock.next_due != NEVER:
+            self.advance(self._clock.next_due)
 
     def see(self, event: Any) -> None:
         """Advance to a data event that was taken."""

@@ -17,7 +17,7 @@ from workbench.model.money import Currency, Money, currency
 
 
 class FillOn(StrEnum):
-    """At which price of which bar a market order sent from `on_bar` fills."""
+    """At which price of which bar an order sent from `on_bar` takes liquidity."""
 
     CLOSE = "close"
     NEXT_OPEN = "next_open"
@@ -43,7 +43,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
         maker_fee, taker_fee: Shares of notional; by default the instrument's own.
         latency_ns: How long a command is on its way, nanoseconds.
         fill_on: `"close"`: an order sent from `on_bar` fills at that bar's close (with no latency);
-            `"next_open"`: at the next bar's open.
+            `"next_open"`: at the next bar's open. The same goes for a limit order that would take
+            liquidity; any other rests at once.
         bar_path: `"ohlc"`, or `"adaptive"`: low before high when it is nearer to the open.
         trades_move_book: For trade data without quotes: take the last trade as bid and ask.
         round_money: Round each fill's money to the currency's digits.
@@ -87,7 +88,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"leverage must be 1 or more; got {self.leverage}")
         if type(self.latency_ns) is not int or self.latency_ns < 0:
             raise ConfigError(
-                f"latency_ns must be a whole number of nanoseconds, 0 or more; got {self.latency_ns!r}"
+                "latency_ns must be a whole number of nanoseconds, 0 or more;"
+                f" got {self.latency_ns!r}"
             )
 
     def for_instruments(self, instruments: list[Instrument]) -> SimulatedVenue:
@@ -102,8 +104,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
             if len(venues) != 1:
                 found = ", ".join(venues) or "none"
                 raise ConfigError(
-                    f"the instruments are of {len(venues)} venues ({found}); pass one SimulatedVenue per"
-                    " venue, each with its name"
+                    f"the instruments are of {len(venues)} venues ({found}); pass one"
+                    " SimulatedVenue per venue, each with its name"
                 )
             name = venues[0]
         balances = self.starting_balances
@@ -111,7 +113,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
             mine = [i for i in instruments if i.venue == name]
             if not mine:
                 raise ConfigError(
-                    f"venue {name} has no instrument; the instruments are of: {', '.join(venues) or 'none'}"
+                    f"venue {name} has no instrument; the instruments are of:"
+                    f" {', '.join(venues) or 'none'}"
                 )
             balances = (Money(Decimal(1_000_000), mine[0].settlement_currency),)
         return msgspec.structs.replace(self, name=name, starting_balances=balances)

@@ -236,8 +236,8 @@ class Actor:
         core = self._core
         if core is None:
             raise LifecycleError(
-                f"{type(self).__name__} is not in a node or backtest yet; pass it to wb.backtest(...) or"
-                " node.add_strategy(...), and use this inside its callbacks"
+                f"{type(self).__name__} is not in a node or backtest yet; pass it to"
+                " wb.backtest(...) or node.add_strategy(...), and use this inside its callbacks"
             )
         return core
 

@@ -49,7 +49,7 @@ class Parameters(Mapping[str, Any]):
     def copies(self) -> dict[str, Any]:
         """Return the values to work with: containers are copies, so that these stay as given."""
         return {
-            name: copy.deepcopy(value) if isinstance(value, _CONTAINERS) else value
+            name: copy.deepcopy(value) if type(value) in _CONTAINERS else value
             for name, value in self._values.items()
         }
 
@@ -160,10 +160,9 @@ def _checked(what: str, name: str, hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and not isinstance(value, bool):
         return value
     try:
-        converted: Any = msgspec.convert(value, hint)
+        return typing.cast(Any, msgspec.convert(value, type=hint))
     except msgspec.ValidationError as error:
         raise ConfigError(f"{what}: {name}={value!r} does not fit: {error}") from None
     except TypeError:
         # A type msgspec does not know: left to the strategy's own checks.
         return value
-    return converted
