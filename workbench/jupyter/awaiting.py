@@ -50,10 +50,10 @@ class AwaitNodeStop:
 
 
 def add_await(lines: list[str]) -> list[str]:
-    """Return transformed lines with `await` added; lines that do not parse are left alone.
+    r"""Return transformed lines with `await` added; lines that do not parse are left alone.
 
-    >>> add_await(["get_ipython().run_line_magic('node', 'stop')\\n"])
-    ["(await get_ipython().run_line_magic('node', 'stop --await'))\\n"]
+    >>> add_await(["get_ipython().run_line_magic('node', 'stop')\n"])
+    ["(await get_ipython().run_line_magic('node', 'stop --await'))\n"]
     """
     text = "".join(lines)
     if "run_line_magic" not in text or "stop" not in text:

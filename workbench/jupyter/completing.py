@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from workbench.jupyter.magics import WORDS, names_of_nodes
 
-Matcher = Callable[[CompletionContext], Any]
 
-
-def node_matcher(shell: Any) -> Matcher:
+def node_matcher(shell: Any) -> Any:
     """Return what completes `%node` in a shell, in place of all other completion."""
 
-    @context_matcher(identifier="workbench.node", priority=1000)
     def complete(context: CompletionContext) -> Any:
         line = context.line_with_cursor
         found = candidates(line, names_of_nodes(shell.user_ns))
         shown = [SimpleCompletion(word, type="keyword") for word in found]
         return {"completions": shown, "ordered": True, "suppress": bool(shown)}
 
-    return complete
+    # Its stubs take only functions that are matchers already.
+    decorate: Any = context_matcher(identifier="workbench.node", priority=1000)
+    return decorate(complete)
 
 
 def candidates(line: str, names: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from workbench.model.errors import ConfigError
 from workbench.node import TradingNode, nodes
 from workbench.node.waiting import is_loop_running
 
-_EXAMPLE = "make one first, for example: node = wb.sandbox(strategy, instrument=instrument), then %node build"
+_EXAMPLE = "make one first: node = wb.sandbox(strategy, instrument=instrument), then %node build"
 
 
 def _build(node: TradingNode) -> TradingNode:
