@@ -9,9 +9,9 @@ from workbench.node.clients import (
 )
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
+from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import ReconciliationError
 from workbench.node.registry import nodes
-from workbench.node.session import NodePhase
 from workbench.node.setups import as_strategies, as_venues, sandbox
 from workbench.node.synthetic import Synthetic
 

@@ -87,9 +87,7 @@ class Replay:
     ) -> None:
         self.instruments = as_instruments(instrument)
         self.timeline = Timeline(load(data, self.instruments), start, end)
-        self._pacing = Pacing(
-            speed, _on_exhausted(on_exhausted), asyncio.sleep, time.monotonic
-        )
+        self._pacing = Pacing(speed, _on_exhausted(on_exhausted), asyncio.sleep, time.monotonic)
 
     def __call__(self, context: BuildContext) -> DataClient:
         """Return the client, with the clock at the first event.
@@ -158,8 +156,8 @@ def as_instruments(instrument: Instrument | Sequence[Instrument]) -> list[Instru
     for one in found:
         if not isinstance(one, Instrument):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(
-                "instrument is a definition such as wb.CurrencyPair.define('BTC/USDT.BINANCE'), or a list"
-                f" of them; got {one!r}"
+                "instrument is a definition such as wb.CurrencyPair.define('BTC/USDT.BINANCE'),"
+                f" or a list of them; got {one!r}"
             )
     if not found:
         raise ConfigError("pass at least one instrument")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,9 @@ from workbench.model.enums import parse_enum
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import TraderId, parse_name
 from workbench.runtime.runner import BUDGET_S, PAUSE_S
+
+_SHORTEST_S = 1e-6
+_LEAST_S = {"budget_s": _SHORTEST_S, "pause_s": PAUSE_S, "stall_threshold_s": _SHORTEST_S}
 
 
 class ClockKind(StrEnum):
@@ -24,12 +28,12 @@ class ClockKind(StrEnum):
 class _ConfigMeta(msgspec.StructMeta):
     """Refuses arguments that are no fields with an error that lists those that are."""
 
-    def __call__(cls, *arguments: Any, **given: Any) -> Any:
-        known: tuple[str, ...] = cls.__struct_fields__
+    def __call__(self, *arguments: Any, **given: Any) -> Any:
+        known: tuple[str, ...] = self.__struct_fields__
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ConfigError(
-                f"{cls.__name__} has no field {', '.join(map(repr, unknown))};"
+                f"{self.__name__} has no field {', '.join(map(repr, unknown))};"
                 f" it has: {', '.join(known)}"
             )
         return super().__call__(*arguments, **given)
@@ -58,7 +62,7 @@ class TradingNodeConfig(
 
     >>> TradingNodeConfig(trader="X")
     Traceback (most recent call last):
-    workbench.model.errors.ConfigError: TradingNodeConfig has no field 'trader'; it has: trader_id, ...
+    workbench.model.errors.ConfigError: TradingNodeConfig has no field 'trader'; it has: ...
     """
 
     trader_id: TraderId = TraderId("TRADER-001")
@@ -79,11 +83,15 @@ class TradingNodeConfig(
         parse_name(self.trader_id, "trader_id")
         msgspec.structs.force_setattr(self, "clock", parse_enum(ClockKind, self.clock, "clock"))
         for name in self.__struct_fields__:
-            if not name.endswith("_s"):
-                continue
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-                raise ConfigError(f"{name} is a number of seconds, 0 or more; got {value!r}")
+            if name.endswith("_s"):
+                _check_seconds(name, getattr(self, name), _LEAST_S.get(name, 0.0))
+        above = self.conflate_above
+        if above is not None and (type(above) is not int or above < 1):
+            raise ConfigError(
+                f"conflate_above is a whole number, 1 or more, or None; got {above!r}"
+            )
+        if not isinstance(self.limits, RiskLimits):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"limits is a wb.RiskLimits; got {self.limits!r}")
 
     @staticmethod
     def from_dict(fields: dict[str, Any]) -> TradingNodeConfig:
@@ -96,3 +104,9 @@ class TradingNodeConfig(
             return msgspec.convert(fields, TradingNodeConfig)
         except msgspec.ValidationError as error:
             raise ConfigError(f"the node's settings do not fit: {error}") from None
+
+
+def _check_seconds(name: str, value: Any, least: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < least:
+        raise ConfigError(f"{name} is a number of seconds, {least:g} or more; got {value!r}")

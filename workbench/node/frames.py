@@ -1,6 +1,7 @@
 """Orders, fills, positions, accounts and channels as DataFrames.
 
-Amounts stay `Decimal` (object columns, exact to the last digit); times are `datetime64[ns, UTC]`.
+Amounts stay `Decimal` (object columns, exact to the last digit); times are `datetime64[ns, UTC]`;
+counters are `Int64`, empty where nothing was measured. An empty frame has the same columns.
 """
 
 # pandas' stubs leave parts of these calls unknown.
@@ -17,7 +18,7 @@ from workbench.model.events import AccountState, OrderFilled
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.channels import ChannelStatistics
-from workbench.runtime.eventlog import EventLog, RecordKind
+from workbench.runtime.eventlog import EventLog, Record, RecordKind
 from workbench.runtime.lanes import LaneStatistics
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ POSITION_COLUMNS = (
 ACCOUNT_COLUMNS = ("time", "account_id", "currency", "total", "locked", "free")
 
 
-def _frame(rows: list[tuple[Any, ...]], columns: tuple[str, ...], times: Iterable[str]) -> pd.DataFrame:
+def _frame(
+    rows: list[tuple[Any, ...]], columns: tuple[str, ...], times: Iterable[str]
+) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
@@ -63,9 +66,9 @@ def orders_frame(orders: Iterable[Order]) -> pd.DataFrame:
     return _frame(rows, ORDER_COLUMNS, ("created", "updated"))
 
 
-def fills_frame(log: EventLog) -> pd.DataFrame:
+def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
     """Return the fills in a log, one a row, in the order they were handled."""
-    fills = (r.message for r in log.records([RecordKind.EVENT]))
+    fills = (r.message for r in log if r.kind is RecordKind.EVENT)
     rows = [
         (
             *(f.ts_event, f.trade_id, f.client_order_id, f.strategy_id, f.instrument_id),
@@ -107,8 +110,25 @@ def account_history(log: EventLog) -> list[AccountState]:
     return [r.message for r in records if isinstance(r.message, AccountState)]
 
 
-def statistics_frame(statistics: list[ChannelStatistics] | list[LaneStatistics]) -> pd.DataFrame:
-    """Return the counters of channels or lanes, one a row; times in nanoseconds."""
+def channels_frame(statistics: Iterable[ChannelStatistics]) -> pd.DataFrame:
+    """Return the counters of channels, one a row, by name; times in nanoseconds."""
+    return _statistics_frame(statistics, ChannelStatistics)
+
+
+def lanes_frame(statistics: Iterable[LaneStatistics]) -> pd.DataFrame:
+    """Return the counters of lanes, one a row, by name."""
+    return _statistics_frame(statistics, LaneStatistics)
+
+
+def _statistics_frame(
+    statistics: Iterable[ChannelStatistics] | Iterable[LaneStatistics],
+    kind: type[ChannelStatistics] | type[LaneStatistics],
+) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([msgspec.structs.asdict(s) for s in statistics]).set_index("name")
+    columns = list(kind.__struct_fields__)
+    rows = [msgspec.structs.astuple(s) for s in statistics]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object).set_index("name")
+    whole = {name: "Int64" for name in columns if name not in ("name", "is_closed")}
+    flags = {name: "bool" for name in columns if name == "is_closed"}
+    return frame.astype({**whole, **flags})

@@ -24,9 +24,9 @@ def run_nested(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -
     Raises:
         KeyboardInterrupt: If it was interrupted: `work` was cancelled, other tasks go on.
     """
-    import nest_asyncio2
+    import nest_asyncio2  # pyright: ignore[reportMissingTypeStubs]
 
-    nest_asyncio2.apply(loop)
+    nest_asyncio2.apply(loop)  # pyright: ignore[reportUnknownMemberType]
     ready: Sequence[Any] = getattr(loop, "_ready", ())
     counted = len(ready)
     task = loop.create_task(work)

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
-import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.model.commands import ShutdownSystem
-from workbench.model.errors import ConfigError, LifecycleError, WorkbenchError
+from workbench.model.errors import (
+    ConfigError,
+    LifecycleError,
+    StrategyError,
+    ThreadError,
+    WorkbenchError,
+)
 from workbench.model.events import LoopStalled
-from workbench.model.identifiers import ComponentId, run_tag
-from workbench.node import frames
-from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
-from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.model.money import MONEY_CONTEXT
+from workbench.node import looks
+from workbench.node.builder import build
+from workbench.node.clients import DataClientFactory, ExecClientFactory
+from workbench.node.config import TradingNodeConfig
+from workbench.node.phases import NodePhase
 from workbench.node.registry import register
-from workbench.node.session import NodePhase, Session
-from workbench.node.waiting import is_loop_running, wait_for
-from workbench.runtime.clock import LiveClock, SimulatedClock
+from workbench.node.session import Session
+from workbench.node.signals import stopping_on_signals
+from workbench.node.views import NodeViews
+from workbench.node.waiting import is_loop_running, retrieve, wait_for
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
-from workbench.runtime.runner import AsyncRunner
-from workbench.sim.simulated_time import SimulatedTime
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
 
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _ANSWER_S = 10.0
+_LOOK_S = 0.002
 _SWITCH_INTERVAL_S = 0.0005
 
 
@@ -44,22 +51,32 @@ class TradingNode:
     Args:
         config: Its settings.
 
+    Raises:
+        ConfigError: If `config` is no `TradingNodeConfig`.
+
     >>> node = TradingNode()
     >>> node.state.value, node.allowed
     ('CREATED', ['build', 'dispose'])
     """
 
     def __init__(self, config: TradingNodeConfig | None = None) -> None:
+        if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                "config is a wb.TradingNodeConfig(...), or TradingNodeConfig.from_dict(...) of a"
+                f" mapping; got {config!r}"
+            )
         self.config = config or TradingNodeConfig()
         self.serial = register(self)
-        self._lifecycle = Lifecycle("node", NODE_TRANSITIONS, NodeState.CREATED, self._on_state)
+        # Several threads may move it: each move is one step under the lock.
+        self._lifecycle = Lifecycle("node", NODE_TRANSITIONS, NodeState.CREATED)
+        self._lock = threading.RLock()
         self._data_factories: list[DataClientFactory] = []
         self._exec_factories: list[ExecClientFactory] = []
         self._actors: list[Actor] = []
         self._listeners: list[Callable[[TradingNode], None]] = []
-        self._runner: AsyncRunner | None = None
         self._core: TradingCore | None = None
         self._session: Session | None = None
+        self._views = NodeViews(self._call)
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -98,7 +115,9 @@ class TradingNode:
         if not isinstance(strategy, Actor):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"a strategy is a wb.Strategy or wb.Actor; got {strategy!r}")
         if any(strategy is one for one in self._actors):
-            raise ConfigError(f"{strategy!r} was added already; make another object for a second one")
+            raise ConfigError(
+                f"{strategy!r} was added already; make another object for a second one"
+            )
         self._actors.append(strategy)
 
     def _must_be_created(self, what: str) -> None:
@@ -151,6 +170,11 @@ class TradingNode:
         return [] if self._session is None else list(self._session.left_open)
 
     @property
+    def disconnect_failures(self) -> list[str]:
+        """Return what went wrong when its clients were disconnected, a sentence each."""
+        return [] if self._session is None else list(self._session.disconnect_failures)
+
+    @property
     def stalls(self) -> list[LoopStalled]:
         """Return the stalls of its loop."""
         return [] if self._session is None else list(self._session.stalls)
@@ -161,15 +185,44 @@ class TradingNode:
         return [] if self._session is None else self._session.stale
 
     def on_change(self, listener: Callable[[TradingNode], None]) -> None:
-        """Call `listener(node)` after each change of state or phase, on the node's thread."""
+        """Call `listener(node)` after each change of state or phase, on the node's thread.
+
+        A listener that raises is logged and not called again: it only looks on.
+        """
         self._listeners.append(listener)
 
-    def _on_state(self, _: NodeState) -> None:
-        for listener in list(self._listeners):
-            listener(self)
+    def _move(self, trigger: NodeTrigger, only_from: NodeState | None = None) -> None:
+        """Move along the table; do nothing where the node is not in the state `only_from`."""
+        with self._lock:
+            if only_from is not None and self.state is not only_from:
+                return
+            self._lifecycle.apply(trigger)
+        self._notify()
 
-    def _on_phase(self, _: NodePhase) -> None:
-        self._on_state(self.state)
+    def _notify(self) -> None:
+        session = self._session
+        loop = None if session is None else session.loop
+        if session is not None and loop is not None and session.thread != threading.get_ident():
+            try:
+                loop.call_soon_threadsafe(self._tell_listeners)
+                return
+            except RuntimeError:
+                pass  # the loop is closed: no thread is the node's any more
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(self)
+            except Exception:
+                self._listeners.remove(listener)
+                _log.exception("%r failed and is told of no more changes", listener)
+
+    def _on_phase(self, phase: NodePhase) -> None:
+        if phase is NodePhase.STOPPING:
+            # A fault or a strategy may have asked for it: nobody called `stop`.
+            self._move(NodeTrigger.STOP, NodeState.RUNNING)
+        self._notify()
 
     # Build
 
@@ -181,42 +234,12 @@ class TradingNode:
             ConfigError: If a factory makes no client.
         """
         self._lifecycle.check(NodeTrigger.BUILD)
-        config = self.config
-        runner = AsyncRunner(
-            conflate_above=config.conflate_above,
-            budget_s=config.budget_s,
-            pause_s=config.pause_s,
-            name=str(config.trader_id),
+        runner, core = build(
+            self.config, self._data_factories, self._exec_factories, self._actors, self._on_shutdown
         )
-        senders = runner.senders
-        is_live = config.clock is ClockKind.LIVE
-        clock = LiveClock(senders.time_event.send) if is_live else SimulatedClock()
-        with runner.bound():
-            channels = runner.take_channels()
-            core = TradingCore(clock, channels, senders, run_tag="", limits=config.limits)
-            if isinstance(clock, SimulatedClock):
-                drain = core.dispatcher.drain
-                moving = SimulatedTime(clock, senders.time_event.send, drain)
-                core.dispatcher.before_data.append(moving.see)
-            core.on_shutdown(self._on_shutdown)
-            see_data = core.dispatcher.before_data.append
-            context = BuildContext(clock, channels, senders, see_data, self._shutdown)
-            for factory in self._data_factories:
-                core.data.add_client(factory(context))
-            for exec_factory in self._exec_factories:
-                core.execution.add_client(exec_factory(context))
-            core.run_tag = run_tag(clock.timestamp_ns(), config.trader_id)
-            for actor in self._actors:
-                core.add_actor(actor)
-        self._runner, self._core = runner, core
-        self._session = Session(config, core, runner, self._on_phase)
-        self._lifecycle.apply(NodeTrigger.BUILD)
-
-    def _shutdown(self, reason: str) -> None:
-        now = self.core.clock.timestamp_ns()
-        self.core.shutdown(
-            ShutdownSystem(component_id=ComponentId("node"), reason=reason, ts_init=now)
-        )
+        self._core = self._views.core = core
+        self._session = Session(self.config, core, runner, self._on_phase)
+        self._move(NodeTrigger.BUILD)
 
     def _on_shutdown(self, command: ShutdownSystem) -> None:
         _log.info("%s asked for a shutdown: %s", command.component_id, command.reason)
@@ -228,6 +251,9 @@ class TradingNode:
     def run(self, raise_exception: bool = False, *, thread: bool = False) -> None:
         """Run: in a running loop start a task and return at once, else run to completion.
 
+        Without a running loop the first SIGINT or SIGTERM stops the node gracefully; a second
+        Ctrl-C interrupts what hangs.
+
         Args:
             raise_exception: Without a running loop: raise what went wrong instead of keeping it
                 in `fault`.
@@ -238,20 +264,16 @@ class TradingNode:
         """
         session = self._begin()
         if thread:
-            self._thread = threading.Thread(
-                target=self._run_in_thread, name=f"workbench {self.config.trader_id}", daemon=True
-            )
-            self._thread.start()
-            session.begun.wait(_ANSWER_S)
+            self._run_thread(session)
         elif is_loop_running():
+            self._attach(session)
             self._task = asyncio.get_running_loop().create_task(
                 self._run(session), name=f"workbench node {self.serial}"
             )
-            self._task.add_done_callback(_retrieve)
+            self._task.add_done_callback(self._on_task_done)
         else:
-            with _stopping_on_signals(session):
-                asyncio.run(self._run(session))
-            if raise_exception and self.fault is not None:
+            self._run_standalone(session)
+            if raise_exception or not isinstance(self.fault, Exception):
                 self._raise_fault()
 
     async def run_async(self) -> None:
@@ -261,15 +283,27 @@ class TradingNode:
             LifecycleError: If it is not built, or was run before.
             BaseException: What went wrong, if anything did.
         """
-        await self._run(self._begin())
+        session = self._begin()
+        self._attach(session)
+        await self._run(session)
         self._raise_fault()
 
     def _begin(self) -> Session:
-        session = self._session
-        self._lifecycle.apply(NodeTrigger.RUN)
-        if session is None:
+        self._lifecycle.check(NodeTrigger.RUN)
+        for actor in self._actors:
+            if actor.core is not self._core:
+                raise LifecycleError(
+                    f"{actor!r} has become part of another node or backtest since this node was"
+                    " built; make another object, or another node, for each run"
+                )
+        self._move(NodeTrigger.RUN)
+        if self._session is None:
             raise LifecycleError("the node is not built")
-        return session
+        return self._session
+
+    def _attach(self, session: Session) -> None:
+        """Tie the session to the loop that runs here, before its task has begun."""
+        session.loop, session.thread = asyncio.get_running_loop(), threading.get_ident()
 
     async def _run(self, session: Session) -> None:
         try:
@@ -277,26 +311,70 @@ class TradingNode:
         finally:
             self._finish()
 
-    def _run_in_thread(self) -> None:
-        session = self._session
-        if session is None:
-            return
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        retrieve(task)
+        # Cancelled before it had begun, it could not finish by itself.
+        self._finish()
+
+    def _run_standalone(self, session: Session) -> None:
+        def stop(signal_name: str) -> None:
+            # Inside a signal handler: nothing here takes a lock.
+            loop = session.loop
+            if loop is None or loop.is_closed():
+                session.request_stop()
+            else:
+                loop.call_soon_threadsafe(_log.info, "stopping on %s", signal_name)
+                loop.call_soon_threadsafe(session.request_stop)
+
+        try:
+            with stopping_on_signals(stop):
+                self._run_to_completion(session)
+        except BaseException as error:
+            self._fault_reported = self._fault_reported or error is self.fault
+            raise
+        finally:
+            self._finish()
+
+    def _run_to_completion(self, session: Session) -> None:
+        # Not `asyncio.run`: where nest_asyncio2 was applied that one leaves its loop open.
+        with asyncio.Runner() as runner:
+            runner.run(self._run(session))
+
+    def _run_thread(self, session: Session) -> None:
+        self._thread = threading.Thread(
+            target=self._run_in_thread,
+            args=(session,),
+            name=f"workbench {self.config.trader_id}",
+            daemon=True,
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+            self._finish()
+            raise
+        session.begun.wait(_ANSWER_S)
+
+    def _run_in_thread(self, session: Session) -> None:
         before = sys.getswitchinterval()
         sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
         try:
-            asyncio.run(self._run(session))
+            self._run_to_completion(session)
         finally:
             sys.setswitchinterval(before)
+            self._finish()
 
     def _finish(self) -> None:
-        if self.state is NodeState.RUNNING:
-            self._lifecycle.apply(NodeTrigger.STOP)
-        if self.state is NodeState.STOPPING:
-            self._lifecycle.apply(NodeTrigger.FINISH)
-        self._stopped.set()
-        fault = self.fault
-        if fault is not None:
-            _log.error("the node stopped on a fault: %s", fault, exc_info=fault)
+        if self._stopped.is_set():
+            return
+        self._move(NodeTrigger.STOP, NodeState.RUNNING)
+        with self._lock:
+            if self.state is NodeState.STOPPING:
+                self._lifecycle.apply(NodeTrigger.FINISH)
+            self._stopped.set()
+        self._notify()
+        if self.fault is not None:
+            _log.error("the node stopped on a fault: %s", self.fault)
 
     # Stop
 
@@ -307,67 +385,93 @@ class TradingNode:
         has stopped by itself this returns at once.
 
         Args:
-            timeout_s: How long to wait for a node on a thread of its own.
+            timeout_s: How long to wait.
 
         Raises:
-            LifecycleError: If it was never run, or is disposed of.
+            LifecycleError: If it was never run, is disposed of, or one of its own callbacks calls.
+            WorkbenchError: If it has not stopped by then; it goes on stopping.
             BaseException: What went wrong during the run, if anything did and nobody was told.
         """
-        session = self._stop_request()
-        if session is not None and not self._stopped.is_set():
-            loop = session.loop
-            if loop is None or self._thread is not None:
-                self._wait_outside(session, timeout_s)
-            else:
-                wait_for(self._until_stopped, loop, session.thread, timeout_s)
+        self._refuse_inside()
+        self.request_stop()
+        self._wait_until_stopped(timeout_s)
+        self._join(timeout_s)
         self._raise_fault()
 
     async def stop_async(self) -> None:
-        """Stop gracefully and wait for it.
+        """Stop gracefully and wait for it, also for a node on another thread.
 
         Raises:
             LifecycleError: If it was never run, or is disposed of.
             BaseException: What went wrong during the run, if anything did and nobody was told.
         """
-        if self._stop_request() is not None:
-            await self._until_stopped()
+        self.request_stop()
+        await self._until_stopped()
+        while self._thread is not None and self._thread.is_alive():
+            await asyncio.sleep(_LOOK_S)
         self._raise_fault()
 
-    def request_stop(self) -> None:
-        """Ask for a graceful stop and return at once; callable from any thread.
+    def request_stop(self, within_s: float | None = None) -> None:
+        """Ask for a graceful stop and return at once; callable from any thread, more than once.
+
+        Args:
+            within_s: What all phases of the stop may take together from now on, as when the
+                kernel shuts down; by default each has its own limit.
 
         Raises:
             LifecycleError: If it was never run, or is disposed of.
         """
-        self._stop_request()
-
-    def _stop_request(self) -> Session | None:
-        """Ask the session to stop; return None where it has stopped already."""
         session = self._session
-        if self.state is NodeState.STOPPED:
-            return None
-        if self.state is NodeState.STOPPING:
-            return session
-        self._lifecycle.apply(NodeTrigger.STOP)
-        if session is not None:
-            session.request_stop()
-        return session
+        with self._lock:
+            if self.state is NodeState.STOPPED:
+                return
+            if self.state is not NodeState.STOPPING:
+                self._lifecycle.check(NodeTrigger.STOP)
+        self._move(NodeTrigger.STOP, NodeState.RUNNING)
+        if session is None:
+            return
+        session.request_stop(within_s)
+        if session.loop is not None and session.loop.is_closed() and not self._stopped.is_set():
+            session.note(
+                WorkbenchError(
+                    "the loop the node ran on was closed before the node had stopped; its clients"
+                    " were not disconnected"
+                )
+            )
+            self._finish()
+
+    def _refuse_inside(self) -> None:
+        if self._session is not None and self._session.is_inside:
+            raise LifecycleError(
+                "one of the node's own callbacks cannot wait until the node has stopped; call"
+                " self.shutdown_system(reason), or node.request_stop()"
+            )
 
     async def _until_stopped(self) -> None:
         while not self._stopped.is_set():
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_LOOK_S)
 
-    def _wait_outside(self, session: Session, timeout_s: float) -> None:
-        """Wait for a node whose loop runs on another thread, or has not begun to run here."""
-        if self._thread is None and is_loop_running():
-            loop = asyncio.get_running_loop()
-            wait_for(self._until_stopped, loop, threading.get_ident(), timeout_s)
-        elif not self._stopped.wait(timeout_s):
+    def _wait_until_stopped(self, timeout_s: float) -> None:
+        session = self._session
+        if session is None or self._stopped.is_set():
+            return
+        loop = session.loop
+        if loop is None or session.thread != threading.get_ident():
+            in_time = self._stopped.wait(timeout_s)
+        else:
+            with suppress(ThreadError):
+                wait_for(self._until_stopped, loop, session.thread, timeout_s)
+            in_time = self._stopped.is_set()
+        if not in_time:
             stalled_s = session.watch.stalled_for_ns / 1e9 if session.watch else 0.0
             raise WorkbenchError(
-                f"the node did not stop within {timeout_s:g} s (phase: {self.phase.value}, its loop has"
-                f" not answered for {stalled_s:.1f} s); it goes on stopping"
+                f"the node did not stop within {timeout_s:g} s (phase: {self.phase.value}, its loop"
+                f" has not answered for {stalled_s:.1f} s); it goes on stopping"
             )
+
+    def _join(self, timeout_s: float) -> None:
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
 
     def _raise_fault(self) -> None:
         fault = self.fault
@@ -380,35 +484,46 @@ class TradingNode:
     def dispose(self) -> None:
         """Let go of everything; the node cannot be used again. Twice does nothing.
 
-        While it is stopping this waits, for `timeout_disconnection_s` at most.
+        While it is stopping this waits, for `timeout_disconnection_s` at most. What a strategy
+        raises meanwhile comes out at the end, or as a note to an exception that is on its way out
+        already: `try: node.run() finally: node.dispose()` never hides the first error.
 
         Raises:
             LifecycleError: If it is running.
+            StrategyError: What an `on_dispose` raised.
         """
         if self.state is NodeState.DISPOSED:
             return
         if self.state is NodeState.STOPPING:
-            self._wait_for_stop()
+            self._refuse_inside()
+            self._wait_until_stopped(self.config.timeout_disconnection_s)
         self._lifecycle.check(NodeTrigger.DISPOSE)
-        if self._core is not None:
-            self._core.dispose_actors()
-        if self._thread is not None:
-            self._thread.join(self.config.timeout_disconnection_s)
-        session = self._session
-        loop = None if session is None else session.loop
-        self._lifecycle.apply(NodeTrigger.DISPOSE)
-        state = "never run" if loop is None else "closed" if loop.is_closed() else "the host's, open"
+        errors = self._dispose_actors()
+        self._join(self.config.timeout_disconnection_s)
+        self._move(NodeTrigger.DISPOSE)
+        loop = None if self._session is None else self._session.loop
+        state = (
+            "never run" if loop is None else "closed" if loop.is_closed() else "the host's, open"
+        )
         _log.info("node %s disposed; loop: %s", self.config.trader_id, state)
+        on_its_way = sys.exc_info()[1]
+        first = on_its_way or next(iter(errors), None)
+        for error in errors:
+            if first is not None and error is not first:
+                first.add_note(f"When the node was disposed of: {error}")
+        if on_its_way is None and first is not None:
+            raise first
 
-    def _wait_for_stop(self) -> None:
-        session = self._session
-        limit = self.config.timeout_disconnection_s
-        if session is None:
-            return
-        if session.loop is not None and session.thread == threading.get_ident():
-            wait_for(self._until_stopped, session.loop, session.thread, limit)
-        else:
-            self._wait_outside(session, limit)
+    def _dispose_actors(self) -> list[StrategyError]:
+        """Dispose of its actors, but of none that is part of another node by now."""
+        errors: list[StrategyError] = []
+        for actor in self._actors if self._core is not None else ():
+            if actor.core is self._core:
+                try:
+                    actor.dispose()
+                except StrategyError as error:
+                    errors.append(error)
+        return errors
 
     # Reaching in
 
@@ -422,110 +537,75 @@ class TradingNode:
         Raises:
             ThreadError: If the node's loop does not answer within ten seconds.
         """
+        return self._call(lambda: function(*arguments), _ANSWER_S)
+
+    def _call(self, function: Callable[[], _T], timeout_s: float) -> _T:
         session = self._session
         loop = None if session is None else session.loop
-        if session is None or loop is None or self._stopped.is_set():
-            return function(*arguments)
-        if session.thread == threading.get_ident():
-            return function(*arguments)
+        if session is None or loop is None or session.thread == threading.get_ident():
+            return _exactly(function)
 
         async def reach() -> _T:
-            return function(*arguments)
+            return _exactly(function)
 
-        return wait_for(reach, loop, session.thread, _ANSWER_S)
+        while not self._stopped.is_set():
+            try:
+                return wait_for(reach, loop, session.thread, timeout_s)
+            except ThreadError:
+                # Where the node stopped meanwhile, its loop runs nothing any more.
+                if not self._stopped.is_set():
+                    raise
+        return _exactly(function)
 
     # Views
 
     def orders(self) -> pd.DataFrame:
-        """Return all orders, oldest first; amounts are `Decimal`, times UTC."""
-        return self.call(lambda: frames.orders_frame(self._core.cache.orders() if self._core else []))
+        """Return all orders, oldest first; amounts are `Decimal`, times UTC.
+
+        This and the other views can be called from any thread. Where the node's loop does not
+        answer within a second they return their last snapshot; `attrs["as_of_ns"]` says of when.
+        """
+        return self._views.frame("orders")
 
     def fills(self) -> pd.DataFrame:
         """Return all fills, oldest first."""
-        core = self.core
-        return self.call(lambda: frames.fills_frame(core.log))
+        return self._views.frame("fills")
 
     def positions(self) -> pd.DataFrame:
         """Return all positions, open and closed, oldest first; `quantity` is signed."""
-        core = self.core
-        return self.call(lambda: frames.positions_frame(core.cache.positions()))
+        return self._views.frame("positions")
 
     def accounts(self) -> pd.DataFrame:
         """Return each account's balances as they are now."""
-        core = self.core
-        return self.call(lambda: frames.accounts_frame(core.cache.accounts()))
+        return self._views.frame("accounts")
 
     def channels(self) -> pd.DataFrame:
         """Return the five channels' counters, in the runner's order; times in nanoseconds."""
-        core = self.core
-        return frames.statistics_frame(core.dispatcher.channels.statistics())
+        return self._views.frame("channels")
 
     def lanes(self) -> pd.DataFrame:
         """Return the eight engine lanes' counters."""
-        return frames.statistics_frame(self.core.lanes.statistics())
+        return self._views.frame("lanes")
 
     # Looks
 
     def __repr__(self) -> str:
         """Return trader, state, phase and what is allowed now."""
-        phase = "" if self.phase is NodePhase.IDLE else f" ({self.phase.value})"
-        allowed = ", ".join(self.allowed) or "nothing"
-        fault = "" if self.fault is None else f"; fault: {self.fault}"
-        return (
-            f"TradingNode({self.config.trader_id}): {self.state.value}{phase};"
-            f" allowed now: {allowed}{fault}"
-        )
+        return looks.to_text(self)
 
     def _repr_html_(self) -> str:
-        steps = " → ".join(
-            f"<b style='border-bottom:3px solid currentColor'>{s.value}</b>"
-            if s is self.state
-            else f"<span style='opacity:.5'>{s.value}</span>"
-            for s in NodeState
-        )
-        rows = [
-            ("trader", str(self.config.trader_id)),
-            ("phase", self.phase.value),
-            ("allowed now", ", ".join(self.allowed) or "nothing"),
-            ("strategies", ", ".join(map(repr, self._actors)) or "none"),
-        ]
-        if self.fault is not None:
-            rows.append(("fault", str(self.fault)))
-        rows += [("left open", line) for line in self.left_open]
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{name}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in rows
-        )
-        return f"<div>{steps}<table>{cells}</table></div>"
+        return looks.to_html(self)
+
+
+def _exactly(function: Callable[[], _T]) -> _T:
+    """Call with the decimal context that the node computes in, whatever the caller's is."""
+    with localcontext(MONEY_CONTEXT):
+        return function()
 
 
 def _callable(factory: _T, what: str) -> _T:
     if not callable(factory):
-        raise ConfigError(f"{what} is called with a BuildContext and returns a client; got {factory!r}")
+        raise ConfigError(
+            f"{what} is called with a BuildContext and returns a client; got {factory!r}"
+        )
     return factory
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Take a task's exception, so that it is not reported in some later cell."""
-    if not task.cancelled():
-        task.exception()
-
-
-@contextmanager
-def _stopping_on_signals(session: Session) -> Generator[None]:
-    """Let SIGINT and SIGTERM stop a standalone node gracefully."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: Any) -> None:
-        _log.info("stopping on %s", signal.Signals(number).name)
-        session.request_stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

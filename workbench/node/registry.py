@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,18 @@ if TYPE_CHECKING:
 
 _serial = itertools.count(1)
 _nodes: weakref.WeakSet[TradingNode] = weakref.WeakSet()
+_lock = threading.Lock()
 
 
 def register(node: TradingNode) -> int:
     """Note a new node and return its serial number."""
-    _nodes.add(node)
-    return next(_serial)
+    with _lock:
+        _nodes.add(node)
+        return next(_serial)
 
 
 def nodes() -> list[TradingNode]:
     """Return the nodes that still exist, oldest first."""
-    return sorted(_nodes, key=lambda node: node.serial)
+    with _lock:
+        found = list(_nodes)
+    return sorted(found, key=lambda node: node.serial)

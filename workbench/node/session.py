@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import localcontext
-from enum import StrEnum
 from typing import Any
 
-from workbench.engines.clients import DataClient, ExecutionClient
-from workbench.model.errors import ClientError, StrategyError
+from workbench.model.errors import ClientError, StrategyError, WorkbenchError
 from workbench.model.events import LoopStalled
+from workbench.model.identifiers import InstrumentId
 from workbench.model.money import MONEY_CONTEXT
+from workbench.node.closing import disconnect_all
 from workbench.node.config import TradingNodeConfig
-from workbench.node.reconciliation import reconcile
+from workbench.node.faults import Client, client_error
+from workbench.node.phases import NodePhase
+from workbench.node.reconciliation import Reconciliation, ReconciliationError
 from workbench.node.stale import StaleGuard
+from workbench.node.waiting import Deadline, end_tasks, retrieve, wait_until
 from workbench.runtime.clock import LiveClock
 from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.loop_watch import LoopWatch
@@ -27,19 +31,9 @@ from workbench.trading.core import TradingCore
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
 
-
-class NodePhase(StrEnum):
-    """Where inside RUNNING and STOPPING a node is."""
-
-    IDLE = "idle"
-    CONNECTING = "connecting"
-    FLUSHING = "flushing"
-    RECONCILING = "reconciling"
-    STARTING = "starting strategies"
-    RUNNING = "running"
-    STOPPING = "stopping strategies"
-    RESIDUAL = "handling residual events"
-    DISCONNECTING = "disconnecting"
+# What a callback or client may raise and the node must outlive: the loop passes an interrupt on to
+# the host by itself. GeneratorExit is not among these: after it nothing can be awaited.
+_FAILURES = (Exception, KeyboardInterrupt, SystemExit)
 
 
 class _StopRequestedError(Exception):
@@ -61,6 +55,8 @@ class Session:
         stalls: The loop's stalls.
         left_open: What was still open when it stopped.
         disconnect_failures: What went wrong while disconnecting.
+        loop: The loop it runs on, None before it has one; `thread` is the ident of that thread.
+        begun: Set once it runs on its loop.
     """
 
     def __init__(
@@ -84,6 +80,8 @@ class Session:
         self._runner = runner
         self._on_phase = on_phase
         self._stop = runner.handle()
+        self._stop_by = math.inf
+        self._budget_ns = int(config.budget_s * 1e9)
         self._guard = StaleGuard(core.cache, int(config.max_quote_age_s * 1e9))
         self._is_live = isinstance(core.clock, LiveClock)
         self._pump = Pump(
@@ -93,11 +91,12 @@ class Session:
             pause_s=config.pause_s,
             before_slice=self._check_watch,
         )
-        self._streams: list[asyncio.Task[None]] = []
+        self._own: set[asyncio.Task[Any]] = set()
+        self._streams: dict[asyncio.Task[None], Client] = {}
         self._lanes: list[asyncio.Task[None]] = []
         if self._is_live:
             # A stall cannot make simulated data older: there the guard has nothing to do.
-            core.risk.is_stale = self._guard.is_stale
+            core.risk.is_stale = self._is_stale
             core.dispatcher.before_data.append(self._guard.see)
 
     @property
@@ -106,17 +105,42 @@ class Session:
         return list(self._guard.stale)
 
     @property
-    def tasks(self) -> int:
-        """Return how many of its tasks are not done."""
-        return sum(not task.done() for task in (*self._streams, *self._lanes))
+    def is_inside(self) -> bool:
+        """Return whether this is called from one of the node's own tasks, by a callback say."""
+        try:
+            return asyncio.current_task() in self._own
+        except RuntimeError:
+            return False
 
-    def request_stop(self) -> None:
-        """Ask for a graceful stop, in whichever phase; callable from any thread."""
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"workbench {name}")
+        self._own.add(task)
+        task.add_done_callback(self._own.discard)
+        return task
+
+    def request_stop(self, within_s: float | None = None) -> None:
+        """Ask for a graceful stop, in whichever phase; callable from any thread.
+
+        Args:
+            within_s: What all phases of the stop may take together from now on.
+        """
+        if within_s is not None:
+            self._stop_by = min(self._stop_by, time.monotonic() + within_s)
         self._stop.stop()
 
     def _enter(self, phase: NodePhase) -> None:
         self.phase = phase
         self._on_phase(phase)
+
+    def _begin(self, phase: NodePhase) -> None:
+        """Enter a phase of the start-up, unless a stop was asked for."""
+        self._check_stop()
+        self._enter(phase)
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_stopped:
+            raise _StopRequestedError
 
     async def run(self) -> None:
         """Start up, run until a stop is asked for or something fails, and shut down.
@@ -125,124 +149,182 @@ class Session:
         """
         loop = asyncio.get_running_loop()
         self.loop, self.thread = loop, threading.get_ident()
+        main = asyncio.current_task()
+        if main is not None:
+            self._own.add(main)
         self._core.own_thread()
         self.begun.set()
         if isinstance(self._core.clock, LiveClock):
             self._core.clock.start(loop)
         cancelled = False
-        with localcontext(MONEY_CONTEXT):
-            try:
-                await self._start_up()
-                await self._run_tasks()
-            except _StopRequestedError:
-                pass
-            except asyncio.CancelledError:
-                cancelled = True
-            except Exception as error:
-                self._note(error)
-            await self._shut_down()
+        try:
+            with localcontext(MONEY_CONTEXT):
+                try:
+                    self._start_watch(loop)
+                    await self._start_up()
+                    await self._run_tasks()
+                except _StopRequestedError:
+                    pass
+                except asyncio.CancelledError:
+                    cancelled = True
+                except _FAILURES as error:
+                    self.note(error)
+                cancelled = await self._shut_down() or cancelled
+        finally:
+            self._close()
+            self._own.clear()
         if cancelled:
             raise asyncio.CancelledError
 
-    def _note(self, error: BaseException) -> None:
+    def note(self, error: BaseException) -> None:
+        """Keep what went wrong; a strategy that raised takes no further part."""
+        if any(error is known for known in self.faults):
+            return
+        self.faults.append(error)
+        if len(self.faults) > 1:
+            _log.error("then, after %r: %s", self.faults[0], error)
         if isinstance(error, StrategyError):
             try:
                 self._core.fault_actor(error.strategy_id)
             except StrategyError as another:
-                self.faults.append(error)
-                self.faults.append(another)
-                return
-        self.faults.append(error)
+                self.note(another)
 
     # Start-up
 
     async def _start_up(self) -> None:
         core = self._core
-        self._start_watch()
-        self._enter(NodePhase.CONNECTING)
-        connect = self._connect([c.connect for c in core.data.clients], "data clients")
-        await self._while_flushing(connect)
-        self._enter(NodePhase.FLUSHING)
-        core.dispatcher.flush()
-        self._check_stop()
-        self._enter(NodePhase.CONNECTING)
-        connect = self._connect([c.connect for c in core.execution.clients], "execution clients")
-        await self._while_flushing(connect)
-        self._enter(NodePhase.FLUSHING)
-        core.dispatcher.flush()
-        core.dispatcher.drain()
-        self._check_stop()
-        self._enter(NodePhase.RECONCILING)
-        limit = self._config.timeout_reconciliation_s
-        await self._while_flushing(_within(limit, self._reconcile(), "reconciliation did not end"))
-        core.dispatcher.drain()
-        self._enter(NodePhase.STARTING)
-        self._check_stop()
-        core.start_actors()
-        await asyncio.sleep(0)
+        await self._connect("data client", core.data.clients)
+        await self._flush()
+        await self._connect("execution client", core.execution.clients)
+        await self._flush()
+        await self._reconcile()
+        self._begin(NodePhase.STARTING)
+        with self._runner.bound():
+            core.start_actors()
         self._check_stop()
 
-    async def _connect(self, connects: list[Callable[[], Awaitable[None]]], what: str) -> None:
+    async def _connect(self, kind: str, clients: Sequence[Client]) -> None:
+        self._begin(NodePhase.CONNECTING)
+        connecting = ""
+
         async def connect_all() -> None:
-            for connect in connects:
-                await connect()
+            nonlocal connecting
+            for client in clients:
+                connecting = f"{kind} {client.client_id}"
+                try:
+                    await client.connect()
+                except Exception as error:
+                    raise client_error(client, "did not connect", error) from error
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    raise client_error(client, "broke off connecting") from None
 
-        limit = self._config.timeout_connection_s
-        await _within(limit, connect_all(), f"the {what} did not connect")
+        limit_s = self._config.timeout_connection_s
+        if not await self._while_flushing(connect_all(), limit_s):
+            raise ClientError(f"{connecting} did not connect within {limit_s:g} s")
+
+    async def _flush(self) -> None:
+        """Handle what came while connecting; a feed without a pause does not hold up the start."""
+        self._begin(NodePhase.FLUSHING)
+        deadline = time.monotonic() + self._config.timeout_connection_s
+        while self._flush_once() and time.monotonic() < deadline:
+            await asyncio.sleep(self._config.pause_s)
 
     async def _reconcile(self) -> None:
-        for client in self._core.execution.clients:
-            await reconcile(client, self._core.cache)
+        self._begin(NodePhase.RECONCILING)
+        core = self._core
+        reconciliation = Reconciliation(core.execution.clients, core.cache)
+        limit_s = self._config.timeout_reconciliation_s
+        if not await self._while_flushing(reconciliation.ask(), limit_s):
+            raise ReconciliationError(
+                f"{reconciliation.asking} did not say what it holds within {limit_s:g} s"
+            )
+        core.dispatcher.drain()
+        reconciliation.compare()
 
-    async def _while_flushing(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for start-up work; meanwhile data events are handled before data commands."""
-        task = asyncio.ensure_future(work)
+    async def _while_flushing(self, work: Coroutine[Any, Any, None], limit_s: float) -> bool:
+        """Do start-up work; meanwhile data events are handled before data commands, then the rest.
+
+        Returns:
+            Whether the work was done within the limit; else it was broken off.
+        """
+        task = self._spawn(work, self.phase.value)
+        deadline = time.monotonic() + limit_s
         try:
-            while not task.done():
-                await asyncio.wait([task], timeout=_LOOK_S)
-                self._core.dispatcher.flush()
-                self._check_stop()
+            while not task.done() and time.monotonic() < deadline:
+                more = self._flush_once()
+                await asyncio.wait([task], timeout=self._config.pause_s if more else _LOOK_S)
         finally:
             if not task.done():
-                task.cancel()
-                await asyncio.wait([task])
+                await end_tasks([task], self._within(self._config.timeout_disconnection_s))
+            else:
+                task.add_done_callback(retrieve)
+        if task.cancelled() or not task.done():
+            return False
         task.result()
+        return True
 
-    def _check_stop(self) -> None:
-        if self._stop.is_stopped:
-            raise _StopRequestedError
+    def _flush_once(self) -> bool:
+        """Handle what waits, for one budget of time; return whether there may be more."""
+        self._check_watch()
+        dispatcher = self._core.dispatcher
+        more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
+        if not more:
+            dispatcher.drain()
+        self._check_stop()
+        return more
 
     # Running
 
     async def _run_tasks(self) -> None:
         """Run lanes, streams and the pump until a stop or the first failure."""
         core = self._core
-        self._lanes = [
-            asyncio.create_task(lane.run(), name=f"workbench lane {lane.name.value}")
-            for lane in core.lanes
-        ]
-        self._streams = [
-            asyncio.create_task(client.run(), name=f"workbench stream {client.client_id}")
-            for client in core.data.clients
-        ]
+        self._lanes = [self._spawn(lane.run(), f"lane {lane.name.value}") for lane in core.lanes]
+        self._streams = {
+            self._spawn(c.run(), f"stream {c.client_id}"): c for c in core.data.clients
+        }
         self._enter(NodePhase.RUNNING)
-        pump = asyncio.create_task(self._pump.run(), name="workbench pump")
+        pump = self._spawn(self._pump.run(), "pump")
         waiting: set[asyncio.Task[None]] = {pump, *self._streams}
         try:
-            while not pump.done():
+            while not pump.done() and not self.faults:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                if pump in done:
+                    self._note_pump(pump)
+                self._note_ended(done)
         finally:
             if not pump.done():
-                pump.cancel()
-                await asyncio.wait([pump])
+                await end_tasks([pump], self._within(self._config.timeout_disconnection_s))
+            else:
+                self._note_pump(pump)
 
-    def _start_watch(self) -> None:
-        if self.loop is None:
-            return
+    def _note_pump(self, pump: asyncio.Task[None]) -> None:
+        """Note how the pump ended, if it has; a strategy's failure comes before a stream's."""
+        if pump.cancelled():
+            if not self._stop.is_stopped and not self._is_cancelled():
+                self.note(WorkbenchError("a callback broke off the handling of messages"))
+        elif pump.done() and (error := pump.exception()) is not None:
+            self.note(error)
+
+    def _is_cancelled(self) -> bool:
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+
+    def _note_ended(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in [task for task in self._streams if task in tasks]:
+            client = self._streams.pop(task)
+            if task.cancelled():
+                self.note(client_error(client, "broke off its stream"))
+            elif (error := task.exception()) is not None:
+                self.note(client_error(client, "failed while streaming", error))
+
+    # The loop watch
+
+    def _start_watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self.watch = LoopWatch(
-            self.loop,
+            loop,
             self._on_stall,
             time.perf_counter_ns,
             threshold_s=self._config.stall_threshold_s,
@@ -253,120 +335,151 @@ class Session:
         if self.watch is not None:
             self.watch.check()
 
+    def _is_stale(self, instrument_id: InstrumentId) -> bool:
+        # Asked in the very callback or cell that stalled, when the loop has not turned yet.
+        self._check_watch()
+        return self._guard.is_stale(instrument_id)
+
     def _on_stall(self, duration_ns: int) -> None:
         core = self._core
         now = core.clock.timestamp_ns()
         stall = LoopStalled(duration_ns, now, now)
         self.stalls.append(stall)
-        core.log.add(core.dispatcher.number, RecordKind.STALL, stall)
-        core.bus.publish("system.stalls", stall)
         if self._is_live:
+            # To simulated time a stall is nothing: the log of a replay is that of its backtest.
+            core.log.add(core.dispatcher.number, RecordKind.STALL, stall)
             self._guard.stalled(now)
+        core.bus.publish("system.stalls", stall)
 
     # Shutdown
 
-    async def _shut_down(self) -> None:
-        core = self._core
-        self._enter(NodePhase.STOPPING)
+    def _within(self, limit_s: float) -> Deadline:
+        """Return a deadline that keeps what `request_stop` allowed for all phases together."""
+        end = time.monotonic() + limit_s
+        return lambda: min(end, self._stop_by)
+
+    async def _shut_down(self) -> bool:
+        """Stop, handle what is left and disconnect; nothing keeps the next step from being made.
+
+        Returns:
+            Whether a cancellation came meanwhile. It cuts short the step that waits.
+        """
+        cancelled = False
         self._stop.stop()
-        for error in core.stop_actors():
-            self._note(error)
-        self._enter(NodePhase.RESIDUAL)
-        await self._handle_residual()
-        self._report_open()
-        self._enter(NodePhase.DISCONNECTING)
-        await self._end(self._streams)
-        await self._disconnect()
-        if isinstance(core.clock, LiveClock):
-            core.clock.stop()
-        if self.watch is not None:
-            self.watch.stop()
+        for step in (
+            self._stop_strategies,
+            self._handle_residual,
+            self._disconnect,
+            self._drain,
+            self._end_lanes,
+        ):
+            try:
+                await step()
+            except asyncio.CancelledError:
+                cancelled = True
+            except _FAILURES as error:
+                self.note(error)
+        return cancelled
+
+    async def _stop_strategies(self) -> None:
+        self._enter(NodePhase.STOPPING)
+        core = self._core
+        if not self._is_live:
+            # Data that was not taken has not happened yet.
+            await self._end_streams()
+            events = core.dispatcher.channels.data_events
+            events.drops += events.depth
+            events.queue.clear()
+        if not self.faults:
+            # A strategy sees what it caused before it is stopped, as in a backtest.
+            self._keep_on(core.dispatcher.drain)
         while True:
             try:
-                core.dispatcher.drain_finally()
-                break
-            except StrategyError as error:
-                self._note(error)
-        core.lanes.close()
-        await self._end(self._lanes, cancel=False)
-        self._enter(NodePhase.IDLE)
+                for error in core.stop_actors():
+                    self.note(error)
+                return
+            except _FAILURES as error:
+                # Each one takes out an actor or a message: the rest still gets its turn.
+                self.note(error)
+
+    def _keep_on(self, handle: Callable[[], None]) -> None:
+        """Handle messages; one that fails does not keep the rest from being handled."""
+        while True:
+            try:
+                handle()
+                return
+            except _FAILURES as error:
+                self.note(error)
 
     async def _handle_residual(self) -> None:
         """Handle what still comes until nothing is in flight, for `delay_post_stop_s` at most."""
+        self._enter(NodePhase.RESIDUAL)
         core = self._core
-        budget_ns = int(self._config.budget_s * 1e9)
-        deadline = time.monotonic() + self._config.delay_post_stop_s
-        while True:
-            try:
-                more = core.dispatcher.run_slice(budget_ns, time.perf_counter_ns)
-            except StrategyError as error:
-                self._note(error)
-                continue
-            if not more and not core.cache.orders_in_flight():
-                return
-            if time.monotonic() >= deadline:
-                return
-            await asyncio.sleep(self._config.pause_s)
+        deadline = self._within(self._config.delay_post_stop_s)
+        try:
+            while True:
+                self._check_watch()
+                try:
+                    more = core.dispatcher.run_slice(self._budget_ns, time.perf_counter_ns)
+                except _FAILURES as error:
+                    self.note(error)
+                    more = True
+                if not more and not core.cache.orders_in_flight():
+                    return
+                if time.monotonic() >= deadline():
+                    return
+                await asyncio.sleep(self._config.pause_s)
+        finally:
+            self._find_open()
+            for line in self.left_open:
+                _log.info("left open: %s", line)
 
-    def _report_open(self) -> None:
+    def _find_open(self) -> None:
         cache = self._core.cache
+        orders = {o.client_order_id: o for o in (*cache.orders_open(), *cache.orders_in_flight())}
         self.left_open = [
             f"order {o.client_order_id} ({o.status.value}): {o.side.value} {o.leaves_quantity}"
             f" {o.instrument_id}"
-            for o in {
-                o.client_order_id: o for o in (*cache.orders_open(), *cache.orders_in_flight())
-            }.values()
+            for o in orders.values()
         ]
         self.left_open += [
             f"position {p.position_id}: {p.signed_quantity} {p.instrument_id}"
             for p in cache.positions_open()
         ]
-        for line in self.left_open:
-            _log.info("left open: %s", line)
-
-    async def _end(self, tasks: list[asyncio.Task[None]], *, cancel: bool = True) -> None:
-        for task in tasks:
-            if cancel:
-                task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._config.timeout_disconnection_s)
-        for task in tasks:
-            if task.done() and not task.cancelled():
-                error = task.exception()
-                if error is not None and error not in self.faults:
-                    self.faults.append(error)
 
     async def _disconnect(self) -> None:
-        """Disconnect every client, even if one fails, within the time there is."""
-        clients: list[DataClient | ExecutionClient] = [
-            *self._core.data.clients,
-            *self._core.execution.clients,
-        ]
-        if not clients:
-            return
-        tasks = {asyncio.ensure_future(client.disconnect()): client for client in clients}
-        limit = self._config.timeout_disconnection_s
-        _, pending = await asyncio.wait(tasks, timeout=limit)
-        for task, client in tasks.items():
+        """End the streams, then disconnect every client, within the time there is for both."""
+        self._enter(NodePhase.DISCONNECTING)
+        deadline = self._within(self._config.timeout_disconnection_s)
+        clients = [*self._core.data.clients, *self._core.execution.clients]
+        try:
+            await self._end_streams()
+        finally:
+            await disconnect_all(clients, deadline, self.disconnect_failures)
+
+    async def _end_streams(self) -> None:
+        pending = await end_tasks(self._streams, self._within(self._config.timeout_disconnection_s))
+        for task, client in self._streams.items():
             if task in pending:
-                task.cancel()
-                problem = f"{client.client_id} did not disconnect within {limit:g} s"
-            elif (error := task.exception()) is not None:
-                problem = f"{client.client_id} failed to disconnect: {error}"
-            else:
-                continue
-            self.disconnect_failures.append(problem)
-            _log.error(problem)
-        if pending:
-            await asyncio.wait(pending, timeout=_LOOK_S)
+                problem = f"{client.client_id} did not end its stream"
+                self.disconnect_failures.append(problem)
+                _log.error(problem)
+            elif not task.cancelled() and (error := task.exception()) is not None:
+                self.note(client_error(client, "failed while streaming", error))
+        self._streams = {}
 
+    async def _drain(self) -> None:
+        self._keep_on(self._core.dispatcher.drain_finally)
+        self._find_open()
 
-async def _within(limit_s: float, work: Coroutine[Any, Any, None], failure: str) -> None:
-    """Wait for work, so long and no longer."""
-    try:
-        async with asyncio.timeout(limit_s) as timeout:
-            await work
-    except TimeoutError as error:
-        if not timeout.expired():
-            raise
-        raise ClientError(f"{failure} within {limit_s:g} s") from error
+    async def _end_lanes(self) -> None:
+        self._core.lanes.close()
+        await wait_until(self._lanes, self._within(self._config.timeout_disconnection_s))
+
+    def _close(self) -> None:
+        if isinstance(self._core.clock, LiveClock):
+            self._core.clock.stop()
+        if self.watch is not None:
+            self.watch.stop()
+        self._core.lanes.close()
+        self._enter(NodePhase.IDLE)

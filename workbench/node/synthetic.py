@@ -106,8 +106,8 @@ class SyntheticDataClient(DataClient):
         """
         if command.kind is DataKind.BARS:
             raise ClientError(
-                f"{command.component_id} subscribed to {command.bar_type}, but the synthetic market sends"
-                " quotes and trades only; replay stored bars instead"
+                f"{command.component_id} subscribed to {command.bar_type}, but the synthetic market"
+                " sends quotes and trades only; replay stored bars instead"
             )
 
     def unsubscribe(self, command: Unsubscribe) -> None:

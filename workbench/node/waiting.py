@@ -1,15 +1,22 @@
-"""Waiting for a coroutine from code that cannot await: a cell, a magic, a function."""
+"""Waiting: for tasks within a time, and for a coroutine from code that cannot await."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from workbench.model.errors import LifecycleError, ThreadError
+from workbench.node.nesting import run_nested
 
 _T = TypeVar("_T")
+_LOOK_S = 0.05
+_TURN_S = 0.001
+
+Deadline = Callable[[], float]
+"""Tells, in `time.monotonic` seconds, when to wait no longer; it may be brought forward."""
 
 
 def is_loop_running() -> bool:
@@ -19,6 +26,36 @@ def is_loop_running() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+async def wait_until(
+    tasks: Iterable[asyncio.Task[Any]], deadline: Deadline
+) -> set[asyncio.Task[Any]]:
+    """Wait for tasks, each of which gets at least one turn; return those that are not done."""
+    pending = {task for task in tasks if not task.done()}
+    turns = 0
+    while pending and (not turns or time.monotonic() < deadline()):
+        left_s = min(deadline() - time.monotonic(), _LOOK_S)
+        _, pending = await asyncio.wait(pending, timeout=max(left_s, _TURN_S))
+        turns += 1
+    return pending
+
+
+async def end_tasks(
+    tasks: Iterable[asyncio.Task[Any]], deadline: Deadline
+) -> set[asyncio.Task[Any]]:
+    """Cancel tasks and wait for them; return those that have not ended by then."""
+    ended = list(tasks)
+    for task in ended:
+        task.add_done_callback(retrieve)
+        task.cancel()
+    return await wait_until(ended, deadline)
+
+
+def retrieve(task: asyncio.Task[Any]) -> None:
+    """Take a task's exception, so that it is not reported in some later cell."""
+    if not task.cancelled():
+        task.exception()
 
 
 def wait_for(
@@ -36,22 +73,64 @@ def wait_for(
         make: Makes the coroutine.
         loop: The node's loop.
         thread: The ident of the thread it runs on.
-        timeout_s: How long to wait from another thread.
+        timeout_s: How long to wait.
 
     Raises:
-        ThreadError: If another thread's loop does not answer in time.
+        ThreadError: If the loop does not answer in time, or is closed.
+        LifecycleError: If another loop runs on the loop's thread.
     """
     if threading.get_ident() != thread:
-        future = asyncio.run_coroutine_threadsafe(make(), loop)
-        try:
-            return future.result(timeout_s)
-        except TimeoutError:
-            if not future.cancel():
-                raise
-            raise ThreadError(f"the node's loop did not answer within {timeout_s:g} s") from None
-    if not loop.is_running():
-        raise LifecycleError("the node's loop is not running; nothing can be waited for")
-    import nest_asyncio2
+        return _wait_from_outside(make, loop, timeout_s)
+    if loop.is_closed():
+        raise ThreadError("the node's loop is closed")
 
-    nest_asyncio2.apply(loop)
-    return loop.run_until_complete(make())
+    async def limited() -> _T:
+        task = asyncio.ensure_future(make())
+        now = time.monotonic()
+        try:
+            if await wait_until([task], lambda: now + timeout_s):
+                raise _no_answer(timeout_s)
+            return task.result()
+        finally:
+            if not task.done():
+                await end_tasks([task], time.monotonic)
+
+    if loop.is_running():
+        return run_nested(loop, limited())
+    if is_loop_running():
+        raise LifecycleError(
+            "the node's loop stands still while another one runs on its thread; nothing can be"
+            " waited for here"
+        )
+    return loop.run_until_complete(limited())
+
+
+def _wait_from_outside(
+    make: Callable[[], Coroutine[Any, Any, _T]],
+    loop: asyncio.AbstractEventLoop,
+    timeout_s: float,
+) -> _T:
+    coroutine = make()
+    try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:
+        coroutine.close()
+        raise ThreadError("the node's loop is closed") from None
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return future.result(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+        except TimeoutError:
+            if future.done():
+                return future.result()  # the answer itself, or a TimeoutError of its own
+        # A loop that was closed meanwhile runs nothing any more: there is nothing to wait for.
+        closed = loop.is_closed()
+        if (closed or time.monotonic() >= deadline) and future.cancel():
+            if closed:
+                coroutine.close()
+                raise ThreadError("the node's loop is closed")
+            raise _no_answer(timeout_s)
+
+
+def _no_answer(timeout_s: float) -> ThreadError:
+    return ThreadError(f"the node's loop did not answer within {timeout_s:g} s")

@@ -1,0 +1,74 @@
+"""The composition root: clock, channels, core, clients and strategies, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from workbench.engines.clients import DataClient, ExecutionClient
+from workbench.model.commands import ShutdownSystem
+from workbench.model.errors import ConfigError
+from workbench.model.identifiers import ComponentId, run_tag
+from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
+from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.runtime.clock import LiveClock, SimulatedClock
+from workbench.runtime.runner import AsyncRunner
+from workbench.sim.simulated_time import SimulatedTime
+from workbench.trading.actor import Actor
+from workbench.trading.core import TradingCore
+
+_C = TypeVar("_C", DataClient, ExecutionClient)
+
+
+def build(
+    config: TradingNodeConfig,
+    data_factories: Sequence[DataClientFactory],
+    exec_factories: Sequence[ExecClientFactory],
+    actors: Sequence[Actor],
+    on_shutdown: Callable[[ShutdownSystem], None],
+) -> tuple[AsyncRunner, TradingCore]:
+    """Return a runner and the core that takes from it; its senders are bound only meanwhile.
+
+    Raises:
+        ConfigError: If a factory makes no client, or two of one name.
+    """
+    runner = AsyncRunner(
+        conflate_above=config.conflate_above,
+        budget_s=config.budget_s,
+        pause_s=config.pause_s,
+        name=str(config.trader_id),
+    )
+    senders = runner.senders
+    is_live = config.clock is ClockKind.LIVE
+    clock = LiveClock(senders.time_event.send) if is_live else SimulatedClock()
+    with runner.bound():
+        channels = runner.take_channels()
+        core = TradingCore(clock, channels, senders, run_tag="", limits=config.limits)
+        if isinstance(clock, SimulatedClock):
+            moving = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
+            core.dispatcher.before_data.append(moving.see)
+        core.on_shutdown(on_shutdown)
+
+        def shutdown(reason: str) -> None:
+            now = clock.timestamp_ns()
+            core.shutdown(
+                ShutdownSystem(component_id=ComponentId("node"), reason=reason, ts_init=now)
+            )
+
+        see_data = core.dispatcher.before_data.append
+        context = BuildContext(clock, channels, senders, see_data, shutdown)
+        for factory in data_factories:
+            core.data.add_client(_client(factory, factory(context), DataClient))
+        for exec_factory in exec_factories:
+            core.execution.add_client(_client(exec_factory, exec_factory(context), ExecutionClient))
+        # A replay has set the clock by now.
+        core.run_tag = run_tag(clock.timestamp_ns(), config.trader_id)
+        for actor in actors:
+            core.add_actor(actor)
+    return runner, core
+
+
+def _client(factory: object, made: _C, kind: type[_C]) -> _C:
+    if not isinstance(made, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{factory!r} must return a {kind.__name__}; it returned {made!r}")
+    return made

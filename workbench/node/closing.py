@@ -1,0 +1,52 @@
+"""Disconnecting every client, whatever one of them does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+
+from workbench.node.faults import Client, describe
+from workbench.node.waiting import Deadline, end_tasks, wait_until
+
+_log = logging.getLogger(__name__)
+
+
+async def disconnect_all(
+    clients: Iterable[Client], deadline: Deadline, problems: list[str]
+) -> None:
+    """Disconnect all clients at once, within one time.
+
+    Args:
+        clients: Each is told, whatever another one does.
+        deadline: When to wait no longer.
+        problems: Takes what went wrong, a sentence each, also when this is cancelled.
+    """
+    began = time.monotonic()
+    tasks = {
+        asyncio.create_task(_disconnect(c), name=f"workbench disconnect {c.client_id}"): c
+        for c in clients
+    }
+    try:
+        await wait_until(tasks, deadline)
+    finally:
+        waited_s = time.monotonic() - began
+        found = (_problem(task, client, waited_s) for task, client in tasks.items())
+        for problem in filter(None, found):
+            problems.append(problem)
+            _log.error(problem)
+        await end_tasks((task for task in tasks if not task.done()), time.monotonic)
+
+
+async def _disconnect(client: Client) -> None:
+    await client.disconnect()
+
+
+def _problem(task: asyncio.Task[None], client: Client, waited_s: float) -> str:
+    if not task.done():
+        return f"{client.client_id} did not disconnect within {waited_s:.3g} s"
+    if task.cancelled():
+        return f"{client.client_id} broke off disconnecting"
+    error = task.exception()
+    return "" if error is None else f"{client.client_id} failed to disconnect: {describe(error)}"

@@ -1,0 +1,23 @@
+"""How failures of clients are put into words."""
+
+from __future__ import annotations
+
+from workbench.engines.clients import DataClient, ExecutionClient
+from workbench.model.errors import ClientError
+
+Client = DataClient | ExecutionClient
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as a sentence; many have no text, only a name."""
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
+
+
+def client_error(client: Client, what: str, error: BaseException | None = None) -> ClientError:
+    """Return an error that names the client; the cause stays with it."""
+    made = ClientError(
+        f"{client.client_id} {what}{'' if error is None else ': ' + describe(error)}"
+    )
+    made.__cause__ = error
+    return made
