@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -52,6 +54,10 @@ def started(*arguments, **more):
     return node
 
 
+def ticking(node, count=3):
+    return all(getattr(s, "count", 0) > count for s in node.strategies)
+
+
 async def until(condition):
     async with asyncio.timeout(30):
         while not condition():
@@ -94,3 +100,11 @@ def bare_kernel() -> Generator[Kernel]:
     kernel = Kernel()
     yield kernel
     kernel.close()
+
+
+@pytest.fixture
+def directory() -> Generator[Path]:
+    """A directory with a short path, as the sockets of a kernel need."""
+    made = Path(tempfile.mkdtemp(prefix="wb"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -13,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbclient
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import AsyncKernelManager, KernelManager
 
 GUARD_S = 60.0  # against hanging; no test is decided by it
 _NAME = "workbench-test"
@@ -231,3 +233,16 @@ def environment(directory: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": "runtime",
     }
     return os.environ | {name: str(directory / place) for name, place in places.items()}
+
+
+def execute(notebook: Any, directory: Path) -> None:
+    """Execute a notebook in place, in a directory; its kernel ends with it."""
+
+    async def executed() -> None:
+        manager = manager_in(directory, AsyncKernelManager)
+        client = nbclient.NotebookClient(notebook, km=manager, timeout=GUARD_S)
+        places = {"env": environment(directory), "cwd": str(directory)}
+        await client.async_execute(cleanup_kc=True, **places)
+        manager.context.term()
+
+    asyncio.run(executed())
