@@ -238,6 +238,7 @@ def test_demo_runs_a_notebook_in_a_kernel_of_this_python_with_folders_of_its_own
     for scratch in (profile, folder):
         assert "workbench-demo-" in scratch
         assert not Path(scratch).exists()
+    assert (tmp_path / "workbench-demo" / ".gitignore").read_text() == "*\n"
     assert "6 * 7" in (tmp_path / "workbench-demo" / "tiny.html").read_text(encoding="utf-8")
 
 
@@ -256,6 +257,7 @@ def test_demo_shows_a_failing_cell_whole(start: Callable[..., Command], tmp_path
     assert "it had put out:\n    so far so good" in error
     assert "ZeroDivisionError: division by zero" in error
     assert "\x1b" not in error
+    assert not (tmp_path / "kept" / ".gitignore").exists()
     executed = nbformat.read(tmp_path / "kept" / "fails.ipynb", as_version=4)
     assert executed.cells[1].outputs[-1].ename == "ZeroDivisionError"
     assert not executed.cells[2].outputs

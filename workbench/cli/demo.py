@@ -23,6 +23,7 @@ from workbench.cli.tables import make_folder
 from workbench.model.errors import ConfigError
 
 QUICKSTART = "01_quickstart.ipynb"
+OUT = "workbench-demo"
 _SAID = 3
 _LINES = 24
 _WIDTH = 68
@@ -42,7 +43,7 @@ def add(subparsers: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        default="workbench-demo",
+        default=OUT,
         help="where the executed notebook goes; default: ./%(default)s",
     )
     parser.add_argument(
@@ -60,6 +61,8 @@ def demo(arguments: argparse.Namespace) -> int:
     path = find_notebook(arguments.notebook)
     notebook = read_notebook(path)
     folder = make_folder(arguments.out)
+    if arguments.out == OUT:
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # often made inside a clone
     print(f"executing {path} in a kernel of {sys.executable}", flush=True)
     began = time.monotonic()
     with TemporaryDirectory(prefix="workbench-demo-", ignore_cleanup_errors=True) as scratch:
