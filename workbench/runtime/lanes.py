@@ -66,11 +66,26 @@ class Lane:
         """
         self.count_in += 1
         waiting = self._waiting
-        waiting.append(message)
-        if len(waiting) > self.high_water:
-            self.high_water = len(waiting)
-        if self._busy:
+        if self._busy or waiting:
+            waiting.append(message)
+            if len(waiting) > self.high_water:
+                self.high_water = len(waiting)
+            if not self._busy:
+                self._drain()
             return
+        if not self.high_water:
+            self.high_water = 1
+        self._busy = True
+        self.count_out += 1
+        try:
+            self._handler(message)
+        finally:
+            self._busy = False
+        if waiting:
+            self._drain()
+
+    def _drain(self) -> None:
+        waiting = self._waiting
         self._busy = True
         try:
             while waiting:
