@@ -836,9 +836,7 @@ def test_positions_net_per_strategy_on_one_instrument() -> None:
 
 def test_two_venues_have_accounts_of_their_own() -> None:
     other = CurrencyPair.define("AUD/USD.OTHER", taker_fee="0.01")
-    script = Script(
-        steps=[None, lambda s: (s.market("buy", 10), s.market("sell", 10, other))]
-    )
+    script = Script(steps=[None, lambda s: (s.market("buy", 10), s.market("sell", 10, other))])
     listed: list[Instrument] = [PAIR, other]
     data = [quote(1, 1.0, 1.1), quote(1, 2.0, 2.1, instrument=other), quote(2, 1.0, 1.1)]
     engine = BacktestEngine(

@@ -14,6 +14,7 @@ from workbench.engines.risk import RiskLimits
 from workbench.history import Stream, Timeline
 from workbench.model.commands import DataKind, ShutdownSystem
 from workbench.model.errors import ClientError, ConfigError, StrategyError
+from workbench.model.identifiers import venue_of
 from workbench.model.instruments import Instrument
 from workbench.model.money import MONEY_CONTEXT
 from workbench.runtime.channels import Channels
@@ -42,6 +43,9 @@ class BacktestEngine:
         run_tag: Part of every client order id.
         limits: What risk enforces.
 
+    Raises:
+        ConfigError: If there is data of a venue that is not simulated.
+
     Attributes:
         core: The trading core, to be read afterwards.
         exchanges: The simulated venues.
@@ -61,6 +65,13 @@ class BacktestEngine:
         run_tag: str,
         limits: RiskLimits | None = None,
     ) -> None:
+        listed = {settings.name for settings in venues}
+        for stream in timeline.streams:
+            if venue_of(stream.instrument_id) not in listed:
+                raise ConfigError(
+                    f"no simulated venue lists {stream.instrument_id}; pass a SimulatedVenue named"
+                    f" {venue_of(stream.instrument_id)!r}"
+                )
         self.timeline = timeline
         self.error: StrategyError | None = None
         self.ended = ""
@@ -230,13 +241,14 @@ class BacktestEngine:
         return data.route(stream.kind, key)
 
     def _seer(self, stream: Stream) -> Route:
-        for exchange in self.exchanges:
-            engine = exchange.engine(stream.instrument_id)
-            if engine is not None:
-                if stream.kind is DataKind.BARS:
-                    return see_bars(engine, stream.bar_types[0].spec.price_type)
-                return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
-        raise ConfigError(f"no simulated venue lists {stream.instrument_id}")
+        engine = next(
+            engine
+            for exchange in self.exchanges
+            if (engine := exchange.engine(stream.instrument_id)) is not None
+        )
+        if stream.kind is DataKind.BARS:
+            return see_bars(engine, stream.bar_types[0].spec.price_type)
+        return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
 
 
 def _complete(coroutine: Coroutine[Any, Any, None]) -> None:

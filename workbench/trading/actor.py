@@ -125,12 +125,15 @@ class ActorClock:
     def _guarded(self, callback: Callable[[TimeEvent], None] | None) -> Callable[[TimeEvent], None]:
         actor = self._actor
         chosen = actor.on_time_event if callback is None else callback
+        name = (
+            "on_time_event" if callback is None else getattr(callback, "__name__", repr(callback))
+        )
 
         def fire(event: TimeEvent) -> None:
             if not actor.is_running:
                 return  # it fell due before the actor stopped, and was handled after
             own = TimeEvent(event.name.removeprefix(self._prefix), event.ts_event, event.ts_init)
-            actor.call(chosen, own)
+            actor.call(name, chosen, own)
 
         return fire
 
@@ -287,7 +290,7 @@ class Actor:
         # A disposed one has left its node for good; what follows is another life.
         if self.state is not ComponentState.DISPOSED:
             self.lifecycle.check(ComponentTrigger.RESET)
-        self.call(self.on_reset)
+        self.call("on_reset", self.on_reset)
         parameters, component_id = self.parameters, self.component_id
         self.__dict__.clear()
         self.parameters = parameters
@@ -298,14 +301,14 @@ class Actor:
     def start(self) -> None:
         """Run `on_start`; called by the core."""
         self.lifecycle.apply(ComponentTrigger.START)
-        self.call(self.on_start)
+        self.call("on_start", self.on_start)
         self.lifecycle.apply(ComponentTrigger.STARTED)
 
     def stop(self) -> None:
         """Run `on_stop`, then end its subscriptions and timers; called by the core."""
         self.lifecycle.apply(ComponentTrigger.STOP)
         try:
-            self.call(self.on_stop)
+            self.call("on_stop", self.on_stop)
         finally:
             self._quiet()
         self.lifecycle.apply(ComponentTrigger.STOPPED)
@@ -319,20 +322,20 @@ class Actor:
         if (self.state, ComponentTrigger.FAULT) in COMPONENT_TRANSITIONS:
             self.lifecycle.apply(ComponentTrigger.FAULT)
         self._quiet()
-        self.call(self.on_fault)
+        self.call("on_fault", self.on_fault)
 
     def dispose(self) -> None:
         """Run `on_dispose`; called by the core."""
         if (self.state, ComponentTrigger.DISPOSE) in COMPONENT_TRANSITIONS:
-            self.call(self.on_dispose)
+            self.call("on_dispose", self.on_dispose)
             self.lifecycle.apply(ComponentTrigger.DISPOSE)
 
     def _quiet(self) -> None:
         self.core.data.drop_subscriber(self.component_id, self.clock.timestamp_ns())
         self.clock.cancel_all()
 
-    def call(self, callback: Callable[..., None], *event: Any) -> None:
-        """Run a callback; its exception comes out with this actor's name and the event.
+    def call(self, name: str, callback: Callable[..., None], *event: Any) -> None:
+        """Run a callback; its exception comes out with both names and the event.
 
         Raises:
             StrategyError: Whose cause is what the callback raised.
@@ -340,7 +343,6 @@ class Actor:
         try:
             callback(*event)
         except Exception as error:
-            name = getattr(callback, "__name__", repr(callback))
             raise StrategyError(
                 self.component_id, name, event[0] if event else None, error
             ) from error

@@ -72,7 +72,7 @@ class Strategy(Actor):
     """
 
     orders: OrderFactory
-    _callbacks: dict[type, tuple[Callable[[Any], None], ...]]
+    _callbacks: dict[type, tuple[tuple[str, Callable[[Any], None]], ...]]
 
     @property
     def strategy_id(self) -> StrategyId:
@@ -105,20 +105,22 @@ class Strategy(Actor):
         self._callbacks = {}
         super().fault()
 
-    def _overridden(self, *names: str) -> tuple[Callable[[Any], None], ...]:
+    def _overridden(self, *names: str) -> tuple[tuple[str, Callable[[Any], None]], ...]:
         """Return the callbacks of these names that a subclass (or the object) defines."""
-        found = ((getattr(self, name), getattr(Strategy, name)) for name in names)
-        return tuple(own for own, ours in found if getattr(own, "__func__", own) is not ours)
+        found = ((name, getattr(self, name), getattr(Strategy, name)) for name in names)
+        return tuple(
+            (name, own) for name, own, ours in found if getattr(own, "__func__", own) is not ours
+        )
 
     def handle_order_event(self, event: e.OrderEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
-        for callback in self._callbacks.get(type(event), ()):
-            self.call(callback, event)
+        for name, callback in self._callbacks.get(type(event), ()):
+            self.call(name, callback, event)
 
     def handle_position_event(self, event: e.PositionEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
-        for callback in self._callbacks.get(type(event), ()):
-            self.call(callback, event)
+        for name, callback in self._callbacks.get(type(event), ()):
+            self.call(name, callback, event)
 
     # What it can do
 
