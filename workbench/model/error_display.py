@@ -12,6 +12,11 @@ _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _MACHINERY = tuple(
     f"{os.sep}{name}{os.sep}" for name in ("IPython", "ipykernel", "asyncio", "nest_asyncio2")
 )
+_LIBRARIES = (
+    str(Path(traceback.__file__).parent) + os.sep,
+    *(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages")),
+    "<frozen ",
+)
 _ERRORS = "workbench.model.errors."
 
 file_namers: list[Callable[[str], str]] = []
@@ -23,10 +28,12 @@ def render(error: BaseException, *, with_cause: bool) -> list[str]:
 
     Args:
         error: What was raised.
-        with_cause: Whether to show the exceptions that caused it as well.
+        with_cause: Whether to show the exceptions that caused it in any case, else only where
+            they came from the user's code.
     """
     shown = traceback.TracebackException.from_exception(error, compact=True)
-    if not with_cause:
+    cause = shown.__cause__
+    if not with_cause and not (cause is not None and any(map(_is_users, cause.stack))):
         shown.__cause__ = shown.__context__ = None
     _keep_own(shown)
     lines = "".join(shown.format()).splitlines()
@@ -50,6 +57,11 @@ def _keep_own(shown: traceback.TracebackException) -> None:
     for another in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
         if another is not None:
             _keep_own(another)
+
+
+def _is_users(frame: traceback.FrameSummary) -> bool:
+    """Return whether a frame is in neither our code nor a library's."""
+    return _is_own(frame.filename) and not any(part in frame.filename for part in _LIBRARIES)
 
 
 def _is_own(filename: str) -> bool:

@@ -373,8 +373,6 @@ class TradingNode:
                 self._lifecycle.apply(NodeTrigger.FINISH)
             self._stopped.set()
         self._notify()
-        if self.fault is not None:
-            _log.error("the node stopped on a fault: %s", self.fault)
 
     # Stop
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from decimal import localcontext
 from typing import Any
 
+from workbench.model.error_display import report
 from workbench.model.errors import ClientError, StrategyError, WorkbenchError
 from workbench.model.events import LoopStalled
 from workbench.model.identifiers import InstrumentId
@@ -183,6 +184,8 @@ class Session:
         self.faults.append(error)
         if len(self.faults) > 1:
             _log.error("then, after %r: %s", self.faults[0], error)
+        else:
+            _log.error("the node stops on a fault:\n%s", report(error))
         if isinstance(error, StrategyError):
             try:
                 self._core.fault_actor(error.strategy_id)
