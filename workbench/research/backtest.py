@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from decimal import localcontext
 from typing import Any
 
 from workbench.engines.risk import RiskLimits
 from workbench.history import Moment, Timeline, load
 from workbench.model.identifiers import parse_name, run_tag
 from workbench.model.instruments import Instrument
+from workbench.model.money import MONEY_CONTEXT
 from workbench.node import as_strategies, as_venues
 from workbench.node.clients import as_instruments
 from workbench.research.result import BacktestResult
+from workbench.runtime.lifecycle import COMPONENT_TRANSITIONS, ComponentTrigger
 from workbench.sim import BacktestEngine, SimulatedVenue
 from workbench.trading.actor import Actor
 
 PROGRESS_AFTER_S = 1.0
+INTERRUPTED = "interrupted"
+"""What a result's `ended` says after an interrupt."""
+
+_FROZEN_BY_A_PROGRAM = 1000
 
 
 def backtest(
@@ -72,16 +80,23 @@ def backtest(
     strategies = as_strategies(strategy)
     parse_name(trader_id, "trader_id")
     timeline = Timeline(load(data, instruments), start, end)
-    engine = BacktestEngine(
-        timeline,
-        instruments,
-        as_venues(venue, instruments),
-        strategies,
-        run_tag=run_tag(timeline.first_ts, trader_id),
-        limits=limits,
-    )
+    # Whatever the caller's decimal context is: starting balances, too, are exact to 28 digits.
+    with localcontext(MONEY_CONTEXT):
+        engine = BacktestEngine(
+            timeline,
+            instruments,
+            as_venues(venue, instruments),
+            strategies,
+            run_tag=run_tag(timeline.first_ts, trader_id),
+            limits=limits,
+        )
     began = time.perf_counter()
-    with _interruptible(engine), _progress_bar(timeline.total, progress) as on_progress:
+    with (
+        _left_usable(engine),
+        _interruptible(engine),
+        _without_garbage_walks(),
+        _progress_bar(timeline.total, progress) as on_progress,
+    ):
         engine.run(on_progress)
     result = BacktestResult(engine, time.perf_counter() - began)
     if result.error is not None and raise_exception:
@@ -95,13 +110,18 @@ def backtest(
 @contextmanager
 def _interruptible(engine: BacktestEngine) -> Generator[None]:
     """Let the first interrupt end the run between two events, a second one break it off."""
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # Only the main thread may set handlers; None is one that Python cannot put back, and a process
+    # that ignores interrupts, such as one in a shell's background, goes on ignoring them.
+    if threading.current_thread() is not threading.main_thread() or before in (
+        None,
+        signal.SIG_IGN,
+    ):
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def interrupt(*_: Any) -> None:
-        engine.end("interrupted")
+        engine.end(INTERRUPTED)
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, interrupt)
@@ -112,16 +132,77 @@ def _interruptible(engine: BacktestEngine) -> Generator[None]:
 
 
 @contextmanager
+def _left_usable(engine: BacktestEngine) -> Generator[None]:
+    """Let strategies be used again when a second interrupt, or a defect, breaks the run off."""
+    try:
+        yield
+    except BaseException:
+        for actor in engine.core.actors:
+            if (actor.state, ComponentTrigger.FAULT) in COMPONENT_TRANSITIONS:
+                actor.lifecycle.apply(ComponentTrigger.FAULT)
+        raise
+
+
+@contextmanager
+def _without_garbage_walks() -> Generator[None]:
+    """Keep the garbage collector from walking what was there before the run, data above all.
+
+    It goes on collecting what the run makes. A program that has frozen its objects itself is left
+    alone; the few hundred that some Pythons freeze when they start do not count.
+    """
+    if gc.get_freeze_count() >= _FROZEN_BY_A_PROGRAM:
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
 def _progress_bar(total: int, wanted: bool | None) -> Generator[Callable[[int], None] | None]:
     if wanted is False:
         yield None
         return
-    from tqdm.auto import tqdm
+    progress = _Progress(total, 0.0 if wanted else PROGRESS_AFTER_S)
+    try:
+        yield progress.show
+    finally:
+        progress.close()
 
-    delay = 0.0 if wanted else PROGRESS_AFTER_S
-    with tqdm(total=total, desc="backtest", unit=" events", unit_scale=True, delay=delay) as bar:
-        yield lambda handled: _advance(bar, handled)
 
+class _Progress:
+    """A progress bar that appears once the run has taken a while; a short one pays nothing."""
 
-def _advance(bar: Any, handled: int) -> None:
-    bar.update(handled - bar.n)
+    def __init__(self, total: int, after_s: float) -> None:
+        self._total = total
+        self._due = time.perf_counter() + after_s
+        self._bar: Any = None
+        if not after_s:
+            self._open(0)
+
+    def show(self, handled: int) -> None:
+        """Show how many events were handled."""
+        if self._bar is not None:
+            self._bar.update(handled - self._bar.n)
+        elif handled < self._total and time.perf_counter() >= self._due:
+            self._open(handled)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _open(self, handled: int) -> None:
+        from tqdm import auto
+
+        # Without a monitor: its thread would outlive the bar.
+        unwatched: Any = type("Bar", (auto.tqdm,), {"monitor_interval": 0})
+        self._bar = unwatched(
+            total=self._total,
+            initial=handled,
+            desc="backtest",
+            unit=" events",
+            unit_scale=True,
+        )

@@ -6,32 +6,37 @@
 from __future__ import annotations
 
 import html
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.history import format_ns
 from workbench.model.errors import StrategyError
-from workbench.model.events import OrderFilled, PositionEvent
-from workbench.model.money import ZERO
+from workbench.model.events import AccountState, OrderFilled, PositionEvent
+from workbench.model.money import MONEY_CONTEXT, ZERO
 from workbench.node import frames
-from workbench.research.equity import equity_curve
+from workbench.research.equity import Curves
+from workbench.research.sparklines import curves_html
 from workbench.runtime.eventlog import EventLog, RecordKind
 from workbench.sim import BacktestEngine
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_SHOWN_WARNINGS = 10
+_SHOWN_CHARACTERS = 300  # of one strategy or reason: a parameter may be a whole table
+
 
 class BacktestResult:
     """The outcome of one backtest.
 
     Frames are made when first asked for. Amounts are `Decimal` (object columns, exact), times
-    `datetime64[ns, UTC]`; `equity` is float64, for plotting.
+    `datetime64[ns, UTC]`; `equity` and `profit` are float64, for plotting.
 
     Attributes:
         strategies: The strategy objects, with the state they ended in.
-        is_complete: Whether all data was handled.
+        is_complete: Whether all data was handled and no strategy raised.
         ended: Why it ended early; empty if it did not.
         error: What a strategy raised, or None.
         warnings: What to look at, such as subscriptions without data.
@@ -43,8 +48,8 @@ class BacktestResult:
         self._engine = engine
         self.strategies = list(engine.core.actors)
         self.ended = engine.ended
-        self.is_complete = engine.events_handled == engine.timeline.total
         self.error: StrategyError | None = engine.error
+        self.is_complete = self.error is None and engine.events_handled == engine.timeline.total
         self.warnings = list(engine.data_client.warnings)
         self.warnings += [reason for _, reason in engine.core.execution.refused_events]
         self.events = engine.events_handled
@@ -73,67 +78,129 @@ class BacktestResult:
     @cached_property
     def account(self) -> pd.DataFrame:
         """The accounts' balances after each change."""
-        return frames.accounts_frame(frames.account_history(self.log))
+        return frames.accounts_frame(self._account_states)
 
     @cached_property
     def equity(self) -> pd.DataFrame:
-        """Balance and open profit over time, one float64 column for each currency."""
-        derived = (r.message for r in self.log.records([RecordKind.DERIVED]))
-        return equity_curve(
-            self._engine.timeline,
-            self._engine.core.cache.instruments(),
-            frames.account_history(self.log),
-            [event for event in derived if isinstance(event, PositionEvent)],
-            self._engine.core.clock.timestamp_ns(),
-        )
+        """What all accounts together were worth over time, one float64 column for each currency.
+
+        A currency's column is its balance and, in it, the unrealised profit of a margin account's
+        positions and the value of a cash account's shares; nothing is converted. A cash account
+        that buys BTC/USDT therefore has less in `USDT` and more in `BTC`: `profit` shows how it
+        did. Sampled: some thousand points, among them the first and last event and, unless there
+        are very many, each change of an account.
+        """
+        return self._curves.equity()
+
+    @cached_property
+    def profit(self) -> pd.DataFrame:
+        """Realised and unrealised profit over time, commissions included, sampled like `equity`.
+
+        One float64 column for each settlement currency that was traded in. Open positions count
+        with what closing them would bring.
+        """
+        return self._curves.profit()
 
     @cached_property
     def balances(self) -> dict[str, Decimal]:
         """The final total by currency, all accounts together."""
-        total: dict[str, Decimal] = {}
-        for state in self._engine.core.cache.accounts():
-            for balance in state.balances:
-                code = balance.currency.code
-                total[code] = total.get(code, ZERO) + balance.total
-        return total
+        return _totals(self._engine.core.cache.accounts())
 
     @cached_property
     def summary(self) -> pd.Series[Any]:
-        """The run in a few lines: period, counts, and money by currency."""
+        """The run in a few lines: period, counts, and money by currency.
+
+        `total pnl` is realised (commissions included) and unrealised profit; `return %` is that of
+        the starting balance; `max drawdown %` is the deepest fall below an earlier peak of starting
+        balance and profit, as `profit` samples it.
+        """
         import pandas as pd
 
-        core = self._engine.core
-        timeline = self._engine.timeline
-        rows: dict[str, Any] = {
-            "strategies": ", ".join(map(repr, self.strategies)),
-            "start": format_ns(timeline.first_ts),
-            "end": format_ns(core.clock.timestamp_ns()),
-            "events": self.events,
-            "complete": "yes" if self.is_complete else f"no: {self.ended}",
-            "orders": len(core.cache.orders()),
-            "fills": sum(isinstance(r.message, OrderFilled) for r in self.log),
-            "positions": len(core.cache.positions()),
-            "positions open": len(core.cache.positions_open()),
-        }
-        commissions: dict[str, Decimal] = {}
-        for position in core.cache.positions():
-            code = position.instrument.settlement_currency.code
-            commissions[code] = commissions.get(code, ZERO) + position.commission
-        realized, unrealized = core.portfolio.realized_pnl(), core.portfolio.unrealized_pnl()
-        for code, balance in self.balances.items():
-            rows[f"balance {code}"] = balance
-            rows[f"realized pnl {code}"] = realized.get(code, ZERO)
-            rows[f"unrealized pnl {code}"] = unrealized.get(code, ZERO)
-            rows[f"commissions {code}"] = commissions.get(code, ZERO)
-        missing = core.portfolio.missing_prices()
+        with localcontext(MONEY_CONTEXT):
+            rows = {**self._run_rows(), **self._money_rows()}
+            missing = self._engine.core.portfolio.missing_prices()
         if missing:
             rows["missing prices"] = ", ".join(missing)
         return pd.Series(rows, dtype=object, name="backtest")
 
+    def _run_rows(self) -> dict[str, Any]:
+        core = self._engine.core
+        return {
+            "strategies": ", ".join(_short(repr(strategy)) for strategy in self.strategies),
+            "start": format_ns(self._engine.timeline.first_ts),
+            "end": format_ns(core.clock.timestamp_ns()),
+            "events": self.events,
+            "complete": "yes" if self.is_complete else f"no: {_short(self.ended)}",
+            "orders": len(core.cache.orders()),
+            "fills": len(self._filled),
+            "positions": len(core.cache.positions()),
+            "positions open": len(core.cache.positions_open()),
+        }
+
+    def _money_rows(self) -> dict[str, Any]:
+        portfolio = self._engine.core.portfolio
+        realized, unrealized = portfolio.realized_pnl(), portfolio.unrealized_pnl()
+        commissions: dict[str, Decimal] = {}
+        for fill in self._filled:
+            code = fill.commission_currency.code
+            commissions[code] = commissions.get(code, ZERO) + fill.commission
+        instruments = self._engine.core.cache.instruments()
+        traded = {instrument.settlement_currency.code for instrument in instruments}
+        started = self._starting_balances
+        rows: dict[str, Any] = {}
+        for code, balance in self.balances.items():
+            rows[f"balance {code}"] = balance
+            if code in traded:
+                total = realized.get(code, ZERO) + unrealized.get(code, ZERO)
+                rows[f"realized pnl {code}"] = realized.get(code, ZERO)
+                rows[f"unrealized pnl {code}"] = unrealized.get(code, ZERO)
+                rows[f"total pnl {code}"] = total
+                if started.get(code):
+                    rows[f"return % {code}"] = float(100 * total / started[code])
+                    rows[f"max drawdown % {code}"] = self._drawdown(code, started[code])
+            if code in traded or code in commissions:
+                rows[f"commissions {code}"] = commissions.get(code, ZERO)
+        return rows
+
+    def _drawdown(self, code: str, started: Decimal) -> float:
+        """Return the deepest fall below an earlier peak, in percent of that peak."""
+        if code not in self.profit:
+            return 0.0
+        worth = float(started) + self.profit[code].dropna()
+        peak = worth.cummax().clip(lower=float(started))
+        return float((100 * (peak - worth) / peak).max()) if len(worth) else 0.0
+
+    @cached_property
+    def _filled(self) -> list[OrderFilled]:
+        events = (record.message for record in self.log.records([RecordKind.EVENT]))
+        return [event for event in events if isinstance(event, OrderFilled)]
+
+    @cached_property
+    def _account_states(self) -> list[AccountState]:
+        return frames.account_history(self.log)
+
+    @cached_property
+    def _starting_balances(self) -> dict[str, Decimal]:
+        first: dict[str, AccountState] = {}
+        for state in self._account_states:
+            first.setdefault(state.account_id, state)
+        return _totals(first.values())
+
+    @cached_property
+    def _curves(self) -> Curves:
+        derived = (record.message for record in self.log.records([RecordKind.DERIVED]))
+        return Curves(
+            self._engine.timeline,
+            self._engine.core.cache.instruments(),
+            self._account_states,
+            (event for event in derived if isinstance(event, PositionEvent)),
+            self._engine.core.clock.timestamp_ns(),
+        )
+
     def __repr__(self) -> str:
         """Return the summary as text."""
         lines = [f"{name:<24} {_show(value)}" for name, value in self.summary.items()]
-        return "\n".join(["BacktestResult", *lines, *(f"warning: {w}" for w in self.warnings)])
+        return "\n".join(["BacktestResult", *lines, *(f"warning: {w}" for w in self._notes())])
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -141,35 +208,42 @@ class BacktestResult:
             f"<td style='text-align:left'>{html.escape(_show(value))}</td></tr>"
             for name, value in self.summary.items()
         )
-        notes = "".join(f"<p><b>warning:</b> {html.escape(text)}</p>" for text in self.warnings)
-        return f"<div><b>Backtest</b><table>{cells}</table>{_curves(self.equity)}{notes}</div>"
+        notes = "".join(f"<p><b>warning:</b> {html.escape(text)}</p>" for text in self._notes())
+        curves = curves_html("equity", self.equity)
+        return f"<div><b>Backtest</b><table>{cells}</table>{curves}{notes}</div>"
+
+    def _notes(self) -> list[str]:
+        """Return the warnings that are shown."""
+        notes = [_short(text) for text in self.warnings[:_SHOWN_WARNINGS]]
+        more = len(self.warnings) - len(notes)
+        return [*notes, f"and {more:,} more: see `warnings`"] if more else notes
+
+
+def _totals(states: Iterable[AccountState]) -> dict[str, Decimal]:
+    """Return the total by currency code, exact whatever the caller's decimal context is."""
+    total: dict[str, Decimal] = {}
+    with localcontext(MONEY_CONTEXT):
+        for state in states:
+            for balance in state.balances:
+                code = balance.currency.code
+                total[code] = total.get(code, ZERO) + balance.total
+    return total
+
+
+def _short(text: str) -> str:
+    """Return a text on one line, its middle left out if it is very long."""
+    line = " ".join(text.split())
+    if len(line) <= _SHOWN_CHARACTERS:
+        return line
+    half = _SHOWN_CHARACTERS // 2
+    return f"{line[:half]} … {line[-half:]}"
 
 
 def _show(value: Any) -> str:
     if isinstance(value, Decimal):
-        return f"{round(value, 8).normalize() + 0:,f}"
+        with localcontext(MONEY_CONTEXT):
+            # `+ 0` in the context: no -0, and at most 28 digits.
+            return f"{round(value, 8).normalize() + 0:,f}" if abs(value) < 10**19 else f"{value:,f}"
+    if isinstance(value, float):
+        return f"{value:,.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _curves(equity: pd.DataFrame, width: int = 640, height: int = 120) -> str:
-    """Return each currency's equity as a small SVG line, with its lowest and highest value."""
-    drawn: list[str] = []
-    for code in equity.columns:
-        series = equity[code].dropna()
-        if len(series) < 2:
-            continue
-        step = max(1, len(series) // width)
-        values = [float(v) for v in series.to_numpy()[::step]]
-        low, high = min(values), max(values)
-        scale = (height - 8) / (high - low) if high > low else 0.0
-        across = width / max(1, len(values) - 1)
-        points = " ".join(
-            f"{i * across:.1f},{height - 4 - (v - low) * scale:.1f}" for i, v in enumerate(values)
-        )
-        drawn.append(
-            f"<figure style='margin:8px 0'><figcaption>equity, {html.escape(str(code))}:"
-            f" {low:,.2f} to {high:,.2f}</figcaption>"
-            f"<svg width='{width}' height='{height}' role='img'><polyline points='{points}'"
-            " fill='none' stroke='#1f77b4' stroke-width='1.5'/></svg></figure>"
-        )
-    return "".join(drawn)

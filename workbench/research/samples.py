@@ -1,5 +1,8 @@
 """Made-up market data for trying things out: seeded random walks as DataFrames."""
 
+# NumPy's stubs leave parts of the overloads of these functions unknown.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
