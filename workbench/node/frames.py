@@ -10,11 +10,13 @@ counters are `Int64`, empty where nothing was measured. An empty frame has the s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import localcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from workbench.model.events import AccountState, OrderFilled
+from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.channels import ChannelStatistics
@@ -48,8 +50,8 @@ def _frame(
 
     frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
     for name in times:
-        values = [None if value in (0, None) else value for value in frame[name]]
-        frame[name] = pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ns", utc=True)
+        values = pd.Series(frame[name], dtype="Int64")
+        frame[name] = pd.to_datetime(values, unit="ns", utc=True)
     return frame
 
 
@@ -87,7 +89,8 @@ def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
         (
             *(p.position_id, p.strategy_id, p.instrument_id, p.side.value, p.signed_quantity),
             *(p.peak_quantity, p.average_open, p.average_close, p.realized_pnl, p.commission),
-            *(p.instrument.settlement_currency.code, p.ts_opened, p.ts_closed),
+            *(p.instrument.settlement_currency.code, p.ts_opened),
+            None if p.is_open else p.ts_closed,
         )
         for p in positions
     ]
@@ -96,11 +99,13 @@ def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
 
 def accounts_frame(states: Iterable[AccountState]) -> pd.DataFrame:
     """Return account states, one row for each currency."""
-    rows = [
-        (s.ts_event, s.account_id, b.currency.code, b.total, b.locked, b.free)
-        for s in states
-        for b in s.balances
-    ]
+    # `free` is a difference: exact whatever the caller's decimal context is.
+    with localcontext(MONEY_CONTEXT):
+        rows = [
+            (s.ts_event, s.account_id, b.currency.code, b.total, b.locked, b.free)
+            for s in states
+            for b in s.balances
+        ]
     return _frame(rows, ACCOUNT_COLUMNS, ("time",))
 
 

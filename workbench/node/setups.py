@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,9 +21,13 @@ def as_strategies(strategy: Actor | Sequence[Actor]) -> list[Actor]:
     """Return one or several strategies as a list.
 
     Raises:
-        ConfigError: If there is none, or a class was passed instead of an object.
+        ConfigError: If there is none, one is there twice, or a class was passed instead of an
+            object.
     """
-    found = list(strategy) if isinstance(strategy, Sequence) else [strategy]
+    if isinstance(strategy, Sequence) and not isinstance(strategy, str):
+        found = list(strategy)
+    else:
+        found = [cast("Actor", strategy)]
     for one in found:
         if isinstance(one, type):
             raise ConfigError(f"pass an object, {one.__name__}(...), not the class")
@@ -31,6 +35,8 @@ def as_strategies(strategy: Actor | Sequence[Actor]) -> list[Actor]:
             raise ConfigError(f"a strategy is a wb.Strategy or wb.Actor; got {one!r}")
     if not found:
         raise ConfigError("pass at least one strategy")
+    if len(set(map(id, found))) < len(found):
+        raise ConfigError("one strategy object was passed twice; make another for a second one")
     return found
 
 
@@ -51,9 +57,17 @@ def as_venues(
             if not isinstance(one, SimulatedVenue):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigError(f"venue is a wb.SimulatedVenue, or a list of them; got {one!r}")
         venues = [one.for_instruments(instruments) for one in given]
-    missing = sorted(set(names) - {str(one.name) for one in venues})
+    there = {str(one.name) for one in venues}
+    missing = sorted(set(names) - there)
     if missing:
-        raise ConfigError(f"no simulated venue for {', '.join(missing)}; pass one for each venue")
+        raise ConfigError(
+            f"no simulated venue for {', '.join(missing)}, the venue of your instruments; there is"
+            f" {', '.join(sorted(there)) or 'none'}. Pass one SimulatedVenue for each venue"
+        )
+    unused = sorted(there - set(names))
+    if unused or len(there) < len(venues):
+        what = f"for {', '.join(unused)}, of which there is no instrument" if unused else "twice"
+        raise ConfigError(f"a simulated venue was passed {what}; the venues are {', '.join(names)}")
     return venues
 
 
@@ -94,6 +108,11 @@ def sandbox(
     'CREATED'
     """
     instruments = as_instruments(instrument)
+    # All of it before the node is made: one that could not be completed is never the latest node.
+    strategies = as_strategies(strategy)
+    venues = as_venues(venue, instruments)
+    if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
     factory: Any
     if isinstance(data, str) and data == "synthetic":
         factory = Synthetic(instruments)
@@ -103,11 +122,22 @@ def sandbox(
         factory = Replay(
             data, instruments, speed=speed, on_exhausted=on_exhausted, start=start, end=end
         )
+    _refuse_unused(data, factory, speed=speed, start=start, end=end)
     kind = ClockKind.SIMULATED if isinstance(factory, Replay) else ClockKind.LIVE
     node = TradingNode(msgspec.structs.replace(config or TradingNodeConfig(), clock=kind))
     node.add_data_client_factory(factory)
-    for one in as_venues(venue, instruments):
+    for one in venues:
         node.add_exec_client_factory(Simulated(one, instruments))
-    for one in as_strategies(strategy):
+    for one in strategies:
         node.add_strategy(one)
     return node
+
+
+def _refuse_unused(data: Any, factory: Any, **of_replay: Any) -> None:
+    """Refuse what only a replay of history made here would heed."""
+    given = [name for name, value in of_replay.items() if value is not None]
+    if given and (factory is data or isinstance(factory, Synthetic)):
+        what = "wb.Replay(...) has its own" if isinstance(data, Replay) else "this data has none"
+        raise ConfigError(
+            f"{', '.join(given)}= is for history that is replayed as data=...; {what}"
+        )
