@@ -18,6 +18,7 @@ from workbench.runtime import senders
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock, LiveClock
 from workbench.runtime.dispatch import Dispatcher, Handlers
+from workbench.runtime.switching import quick_switching
 
 _log = logging.getLogger(__name__)
 
@@ -167,8 +168,9 @@ class Pump:
 
     async def run(self) -> None:
         """Handle messages until stopped; the message being handled is finished first."""
-        while not self._stop.is_stopped:
-            await self.step()
+        with quick_switching():
+            while not self._stop.is_stopped:
+                await self.step()
 
     async def step(self) -> None:
         """Handle one slice, then pause if the budget is spent, else sleep until something comes.
