@@ -169,10 +169,7 @@ def test_case_1_a_round_trip_realises_its_profit_less_the_fee() -> None:
 
 
 def test_case_2_a_short_closed_in_two_parts_has_an_average_close() -> None:
-    def fixed(quantity: int, price: str) -> Decimal:
-        return D(2) / (quantity * D(price))
-
-    script, engine = run(
+    _, engine = run(
         [
             lambda s: s.market("sell", 100_000),
             lambda s: s.market("buy", 50_000),
@@ -239,7 +236,7 @@ def test_case_6_ioc_takes_what_is_there_and_fok_nothing(
 
 
 def test_case_9_a_cash_account_denies_what_it_cannot_pay() -> None:
-    script, engine = run(
+    script, _ = run(
         [lambda s: s.market("buy", 10_100_000)],
         [quote(1, 0.99999, 1.0)],
         account_type="cash",
@@ -482,35 +479,20 @@ def test_reduce_only_without_a_position_left_is_canceled_with_a_reason() -> None
 
 
 def test_reduce_only_holds_in_a_cash_account_too() -> None:
-    def exits(s: Script) -> None:
-        s.limit("sell", 10, "12.00", SHARE, reduce_only=True)
-        s.market("sell", 10, SHARE, reduce_only=True)
-
-    def quotes(ts: int, bid: float) -> Quote:
-        return quote(ts, bid, bid + 0.1, instrument=SHARE)
+    def exit_twice(s: Script) -> None:
+        # Each fits the position when risk looks; only the venue sees that together they do not.
+        s.market("sell", 6, reduce_only=True)
+        s.market("sell", 6, reduce_only=True)
 
     script, engine = run(
-        [lambda s: s.market("buy", 10, SHARE), lambda s: s.limit("sell", 10, "12", SHARE)],
-        [quotes(1, 10.0), quotes(2, 10.0), quotes(3, 13.0)],
-        SHARE,
+        [lambda s: s.market("buy", 10), exit_twice],
+        [quote(1, 1.0, 1.1), quote(20, 1.0, 1.1), quote(40, 1.0, 1.1)],
         account_type="cash",
+        starting_balances=["1_000 USD", "1_000 AUD"],
+        latency_ns=10,
     )
-    assert engine.core.portfolio.net_position(SHARE.id) == 0
-    latency = 10
-    script, engine = run(
-        [
-            lambda s: s.market("buy", 10, SHARE),
-            None,
-            lambda s: s.market("sell", 10, SHARE, reduce_only=True),
-            lambda s: s.market("sell", 4, SHARE, reduce_only=True),
-        ],
-        [quotes(1, 10.0), quotes(20, 10.0), quotes(40, 10.0), quotes(45, 10.0), quotes(99, 10.0)],
-        SHARE,
-        account_type="cash",
-        latency_ns=latency,
-    )
-    # Both passed risk or the second was denied there: the venue never lets it go short.
-    assert engine.core.portfolio.net_position(SHARE.id) == 0
+    assert [script.fills(1), script.fills(2)] == [[(D(6), D("1.0"))], [(D(4), D("1.0"))]]
+    assert engine.core.portfolio.net_position(PAIR.id) == 0
 
 
 # Changing and ending
@@ -592,8 +574,11 @@ def test_a_quantity_of_exactly_what_is_filled_ends_the_order() -> None:
 def test_a_fill_on_the_way_makes_a_smaller_quantity_be_refused_by_the_venue() -> None:
     script, _ = run(
         [lambda s: s.limit("buy", 10, "0.90000"), None, modify(quantity=5)],
-        [quote(1, 1.0, 1.1), quote(20, 1.0, 1.1), quote(30, 1.0, 1.1), quote(35, 0.8, 0.9, 5, 6)]
-        + [quote(99, 1.0, 1.1)],
+        [
+            *(quote(ts, 1.0, 1.1) for ts in (1, 20, 30)),
+            quote(35, 0.8, 0.9, 5, 6),
+            quote(99, 1.0, 1.1),
+        ],
         latency_ns=10,
     )
     assert script.told()[3:] == ["PendingUpdate", "Filled", "ModifyRejected"]
@@ -993,12 +978,19 @@ def test_a_margin_account_locks_margins_of_orders_and_positions() -> None:
     assert engine.core.portfolio.margins("SIM") == {PAIR.id: (D("5"), D("2.5"))}
 
 
-def test_a_quote_without_one_side_prices_nothing_on_it() -> None:
-    script, engine = run([lambda s: s.limit("buy", 1, "1.10000")], [quote(1, 1.0, 1.1)])
+def test_a_quote_without_one_side_fills_nothing_on_it() -> None:
+    script, engine = run([lambda s: s.limit("buy", 1, "0.90000")], [quote(1, 1.0, 1.1)])
     exchange = engine.exchanges[0]
-    exchange.process(quote(2, nan, 1.2))
-    assert exchange.open_orders() == []
-    matching = exchange.engine(PAIR.id)
-    assert matching is not None
+    exchange.process(quote(2, 0.8, nan))
     exchange.process(quote(3, nan, nan))
-    assert matching.source is not None
+    assert [order.filled for order in exchange.open_orders()] == [0]
+    exchange.process(quote(4, nan, 0.9))
+    assert exchange.open_orders() == []
+
+
+def test_a_newer_definition_of_an_instrument_moves_the_grid_of_its_orders() -> None:
+    _, engine = run([lambda s: s.limit("buy", 1, "0.90000")], [quote(1, 1.0, 1.1)])
+    exchange = engine.exchanges[0]
+    exchange.process(CurrencyPair.define("AUD/USD.SIM", price_increment="0.01"))
+    (order,) = exchange.open_orders()
+    assert order.ticks == 90
