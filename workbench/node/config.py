@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -100,6 +101,16 @@ class TradingNodeConfig(
         Raises:
             ConfigError: Naming a field that is unknown or does not fit.
         """
+        limits = fields.get("limits")
+        if isinstance(limits, dict):
+            # A dataclass would take a misspelt field without a word.
+            known = [field.name for field in dataclasses.fields(RiskLimits)]
+            unknown = sorted(set(map(str, cast("dict[Any, Any]", limits))) - set(known))
+            if unknown:
+                raise ConfigError(
+                    f"limits has no field {', '.join(map(repr, unknown))};"
+                    f" it has: {', '.join(known)}"
+                )
         try:
             return msgspec.convert(fields, TradingNodeConfig)
         except msgspec.ValidationError as error:

@@ -20,7 +20,7 @@ from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.channels import ChannelStatistics
-from workbench.runtime.eventlog import EventLog, Record, RecordKind
+from workbench.runtime.eventlog import Record, RecordKind
 from workbench.runtime.lanes import LaneStatistics
 
 if TYPE_CHECKING:
@@ -107,12 +107,6 @@ def accounts_frame(states: Iterable[AccountState]) -> pd.DataFrame:
             for b in s.balances
         ]
     return _frame(rows, ACCOUNT_COLUMNS, ("time",))
-
-
-def account_history(log: EventLog) -> list[AccountState]:
-    """Return the account states in a log."""
-    records = log.records([RecordKind.EVENT])
-    return [r.message for r in records if isinstance(r.message, AccountState)]
 
 
 def channels_frame(statistics: Iterable[ChannelStatistics]) -> pd.DataFrame:

@@ -122,8 +122,15 @@ class TradingNode:
 
     def _must_be_created(self, what: str) -> None:
         if self.state is not NodeState.CREATED:
-            allowed = ", ".join(self.allowed) or "nothing"
-            raise LifecycleError(f"cannot {what} a {self.state.value} node; allowed now: {allowed}")
+            raise self._refusal(what)
+
+    def _check(self, trigger: NodeTrigger) -> None:
+        if (self.state, trigger) not in NODE_TRANSITIONS:
+            raise self._refusal(trigger.value)
+
+    def _refusal(self, what: str) -> LifecycleError:
+        allowed = ", ".join(self.allowed) or "nothing"
+        return LifecycleError(f"cannot {what} a {self.state.value} node; allowed now: {allowed}")
 
     # Where it is
 
@@ -233,7 +240,7 @@ class TradingNode:
             LifecycleError: If it was built before.
             ConfigError: If a factory makes no client.
         """
-        self._lifecycle.check(NodeTrigger.BUILD)
+        self._check(NodeTrigger.BUILD)
         runner, core = build(
             self.config, self._data_factories, self._exec_factories, self._actors, self._on_shutdown
         )
@@ -289,7 +296,7 @@ class TradingNode:
         self._raise_fault()
 
     def _begin(self) -> Session:
-        self._lifecycle.check(NodeTrigger.RUN)
+        self._check(NodeTrigger.RUN)
         for actor in self._actors:
             if actor.core is not self._core:
                 raise LifecycleError(
@@ -424,7 +431,7 @@ class TradingNode:
             if self.state is NodeState.STOPPED:
                 return
             if self.state is not NodeState.STOPPING:
-                self._lifecycle.check(NodeTrigger.STOP)
+                self._check(NodeTrigger.STOP)
         self._move(NodeTrigger.STOP, NodeState.RUNNING)
         if session is None:
             return
@@ -495,7 +502,7 @@ class TradingNode:
         if self.state is NodeState.STOPPING:
             self._refuse_inside()
             self._wait_until_stopped(self.config.timeout_disconnection_s)
-        self._lifecycle.check(NodeTrigger.DISPOSE)
+        self._check(NodeTrigger.DISPOSE)
         errors = self._dispose_actors()
         self._join(self.config.timeout_disconnection_s)
         self._move(NodeTrigger.DISPOSE)
