@@ -171,13 +171,18 @@ class BacktestResult:
         return float((100 * (peak - worth) / peak).max()) if len(worth) else 0.0
 
     @cached_property
+    def _happened(self) -> list[Any]:
+        """Return every event of the log, read once: a long run has millions."""
+        kinds = (RecordKind.EVENT, RecordKind.DERIVED)
+        return [record.message for record in self.log if record.kind in kinds]
+
+    @cached_property
     def _filled(self) -> list[OrderFilled]:
-        events = (record.message for record in self.log.records([RecordKind.EVENT]))
-        return [event for event in events if isinstance(event, OrderFilled)]
+        return [event for event in self._happened if isinstance(event, OrderFilled)]
 
     @cached_property
     def _account_states(self) -> list[AccountState]:
-        return frames.account_history(self.log)
+        return [event for event in self._happened if isinstance(event, AccountState)]
 
     @cached_property
     def _starting_balances(self) -> dict[str, Decimal]:
@@ -188,12 +193,11 @@ class BacktestResult:
 
     @cached_property
     def _curves(self) -> Curves:
-        derived = (record.message for record in self.log.records([RecordKind.DERIVED]))
         return Curves(
             self._engine.timeline,
             self._engine.core.cache.instruments(),
             self._account_states,
-            (event for event in derived if isinstance(event, PositionEvent)),
+            (event for event in self._happened if isinstance(event, PositionEvent)),
             self._engine.core.clock.timestamp_ns(),
         )
 
