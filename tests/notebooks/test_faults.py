@@ -69,7 +69,8 @@ def test_what_caused_it_and_groups_are_shown_whole(kernel: Kernel) -> None:
         "        try:\n"
         "            {}['first']\n"
         "        except KeyError as error:\n"
-        "            raise ExceptionGroup('both', [ValueError('left'), OSError('right')]) from error"
+        "            raise ExceptionGroup('both', [ValueError('left'), OSError('right')]) "
+        "from error"
     ).ok()
     running = kernel.run("node = make(Bad())\n%node build\n%node run").ok()
     kernel.wait_for_text(running, "on_start")

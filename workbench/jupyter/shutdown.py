@@ -61,7 +61,7 @@ async def stop_all(limit_s: float = LIMIT_S) -> list[TradingNode]:
     going = [node for node in nodes() if node.state in (NodeState.RUNNING, NodeState.STOPPING)]
     for node in going:
         try:
-            node.request_stop()
+            node.request_stop(limit_s)
         except LifecycleError as error:  # it stopped by itself at this moment
             _log.debug("no stop was needed: %s", error)
     deadline = time.monotonic() + limit_s
