@@ -979,7 +979,7 @@ def test_a_margin_account_locks_margins_of_orders_and_positions() -> None:
 
 
 def test_a_quote_without_one_side_fills_nothing_on_it() -> None:
-    script, engine = run([lambda s: s.limit("buy", 1, "0.90000")], [quote(1, 1.0, 1.1)])
+    _, engine = run([lambda s: s.limit("buy", 1, "0.90000")], [quote(1, 1.0, 1.1)])
     exchange = engine.exchanges[0]
     exchange.process(quote(2, 0.8, nan))
     exchange.process(quote(3, nan, nan))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from workbench.engines.cache import Cache
-from workbench.engines.risk import RiskEngine, RiskLimits, check_limits
+from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.data import Quote
@@ -468,13 +467,15 @@ def test_only_an_open_order_that_is_not_being_canceled_can_change() -> None:
 # Limits
 
 
-def test_limits_are_checked_before_a_run() -> None:
-    check_limits(RiskLimits(max_notional={"AUD/USD.SIM": D(1)}))
-    wrong: Sequence[RiskLimits] = (
-        RiskLimits(orders=0),
-        RiskLimits(modifies=0),
-        RiskLimits(max_notional={"AUD/USD.SIM": D(0)}),
-    )
-    for limits in wrong:
-        with pytest.raises(ConfigError):
-            check_limits(limits)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"orders": 0},
+        {"modifies": 0},
+        {"orders_interval_ns": 0},
+        {"max_notional": {"AUD/USD.SIM": D(0)}},
+    ],
+)
+def test_a_limit_that_allows_nothing_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        RiskLimits(**limits)

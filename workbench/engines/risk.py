@@ -48,12 +48,23 @@ class RiskLimits:
         modifies: The same for modifications.
         orders_interval_ns: The window, nanoseconds.
         max_notional: Per order, by instrument id, in the settlement currency.
+
+    Raises:
+        ConfigError: If a limit allows nothing.
     """
 
     orders: int = 100
     modifies: int = 100
     orders_interval_ns: int = 1_000_000_000
     max_notional: dict[str, Decimal] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that every limit is usable."""
+        for limit in (self.orders, self.modifies):
+            Throttler(limit, self.orders_interval_ns)
+        for instrument_id, most in (self.max_notional or {}).items():
+            if most <= 0:
+                raise ConfigError(f"max_notional[{instrument_id!r}] must be positive; got {most}")
 
 
 class Refusal(NamedTuple):
@@ -431,16 +442,3 @@ def _too_fast(what: str, rate: Throttler) -> Refusal:
         "RATE_LIMIT_EXCEEDED",
         f"more than {rate.limit} {what} in {rate.interval_ns / 1e9:g} s; this one was dropped",
     )
-
-
-def check_limits(limits: RiskLimits) -> None:
-    """Check risk limits before a run.
-
-    Raises:
-        ConfigError: Naming the limit that is not usable.
-    """
-    Throttler(limits.orders, limits.orders_interval_ns)
-    Throttler(limits.modifies, limits.orders_interval_ns)
-    for instrument_id, limit in (limits.max_notional or {}).items():
-        if limit <= 0:
-            raise ConfigError(f"max_notional[{instrument_id!r}] must be positive; got {limit}")
