@@ -104,7 +104,13 @@ class Curves:
     def _prices(self) -> dict[InstrumentId, tuple[Floats, Floats]]:
         """Return bid and ask of each instrument that was traded."""
         traded = dict.fromkeys(track.instrument_id for track in self._tracks)
-        return {name: _bid_and_ask(self._timeline, name, self.times) for name in traded}
+        prices: dict[InstrumentId, tuple[Floats, Floats]] = {}
+        for name in traded:
+            # On the grid, as fills are and as the portfolio values what is held.
+            tick = self._instruments[name].tick_size
+            bid, ask = _bid_and_ask(self._timeline, name, self.times)
+            prices[name] = np.round(bid / tick) * tick, np.round(ask / tick) * tick
+        return prices
 
     def _closing(self, track: _Track) -> tuple[Floats, Floats]:
         """Return the quantity held, and the price at which that could be closed."""
