@@ -90,9 +90,7 @@ class Listener(Actor):
 class Setup:
     def __init__(self, *actors: Listener) -> None:
         channels = Channels.plain()
-        self.core = TradingCore(
-            SimulatedClock(1), channels, Senders(channels, "test"), run_tag="T"
-        )
+        self.core = TradingCore(SimulatedClock(1), channels, Senders(channels, "test"), run_tag="T")
         self.feed = Feed()
         self.core.data.add_client(self.feed)
         self.core.cache.add_instrument(PAIR)
