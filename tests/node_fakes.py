@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -38,14 +39,16 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-async def stubbornly() -> None:
-    """Wait for a long time, and do not heed a cancellation."""
-    end = time.monotonic() + GUARD_S
-    while time.monotonic() < end:
-        try:
-            await asyncio.sleep(0.2)
-        except asyncio.CancelledError:
-            continue
+class Stubborn:
+    """A step that does not heed its cancellation, until it is released."""
+
+    def __init__(self) -> None:
+        self.is_released = False
+
+    async def __call__(self) -> None:
+        while not self.is_released:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
 
 
 class Feed:
