@@ -604,6 +604,20 @@ def test_a_modify_behind_a_cancel_is_rejected() -> None:
     assert script.told()[3:] == ["PendingCancel", "Canceled", "ModifyRejected"]
 
 
+def test_a_modify_behind_a_cancel_on_its_way_is_rejected_here() -> None:
+    def both(s: Script) -> None:
+        s.cancel_order(s.mine[0])
+        s.modify_order(s.mine[0], quantity=5)
+
+    script, _ = run(
+        [lambda s: s.limit("buy", 10, "0.90000"), both],
+        [quote(ts, 1.0, 1.1) for ts in (1, 20, 40)],
+        latency_ns=10,
+    )
+    assert script.told()[3:] == ["PendingCancel", "ModifyRejected", "Canceled"]
+    assert script.mine[0].quantity == 10
+
+
 def test_a_cancel_that_arrives_after_the_fill_is_rejected() -> None:
     script, _ = run(
         [lambda s: s.limit("buy", 10, "0.90000"), lambda s: s.cancel_order(s.mine[0])],

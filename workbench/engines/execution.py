@@ -20,6 +20,7 @@ from workbench.model.commands import (
     SubmitOrder,
     TradingCommand,
 )
+from workbench.model.enums import OrderStatus
 from workbench.model.errors import ClientError, ConfigError, OrderStateError
 from workbench.model.events import (
     AccountState,
@@ -182,7 +183,7 @@ class ExecutionEngine:
 
     def _modify(self, client: ExecutionClient, command: ModifyOrder) -> None:
         order = self._cache.order(command.client_order_id)
-        if order is None or order.is_closed:
+        if order is None or order.is_closed or order.status is OrderStatus.PENDING_CANCEL:
             self._reject(OrderModifyRejected, command, order)
             return
         self._pend(OrderPendingUpdate, order)
