@@ -11,21 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
 
-from workbench.model.enums import AccountType
+from workbench.model.enums import AccountType, OrderSide
 from workbench.model.errors import ConfigError
 from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
-    PositionId,
     StrategyId,
 )
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, Currency, Money, round_to_digits
-from workbench.model.positions import Position, split_flip
-
-_NO_POSITION = PositionId("")
+from workbench.model.positions import average_price
 
 
 class Account(ABC):
@@ -162,6 +159,33 @@ class CashAccount(Account):
         return instrument.settlement_currency, ZERO
 
 
+class _Holding:
+    """What one strategy holds of one instrument: enough to say what a fill realises."""
+
+    __slots__ = ("average", "instrument", "quantity")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.quantity = ZERO
+        self.average = ZERO
+
+    def fill(self, signed: Decimal, price: Decimal) -> Decimal:
+        """Take a fill and return its profit before commission."""
+        held = self.quantity
+        self.quantity = total = held + signed
+        if not held:
+            self.average = price
+            return ZERO
+        if (held > 0) == (signed > 0):
+            self.average = average_price(self.instrument, held, self.average, signed, price)
+            return ZERO
+        turns = total and (total > 0) != (held > 0)
+        entry = self.average
+        if turns:
+            self.average = price
+        return self.instrument.profit(held if turns else -signed, entry, price)
+
+
 class MarginAccount(Account):
     """An account whose balance moves by realised profit."""
 
@@ -184,7 +208,7 @@ class MarginAccount(Account):
             leverage=leverage,
             round_money=round_money,
         )
-        self._positions: dict[tuple[InstrumentId, StrategyId], Position] = {}
+        self._holdings: dict[tuple[InstrumentId, StrategyId], _Holding] = {}
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
         """Net the fill into its strategy's position and move the balance by what that realised."""
@@ -197,26 +221,13 @@ class MarginAccount(Account):
             self._move(fill.commission_currency, -fill.commission)
         if self.round_money:
             commission = round_to_digits(commission, unit)
-        position = self._positions.get(key)
-        held = ZERO if position is None else position.signed_quantity
-        realized = ZERO
-        for quantity, share in split_flip(held, fill.side, fill.quantity, commission):
-            if position is None or not position.is_open:
-                position = Position(
-                    position_id=_NO_POSITION,
-                    strategy_id=fill.strategy_id,
-                    account_id=self.account_id,
-                    instrument=instrument,
-                    entry=fill.side,
-                )
-            before = position.realized_pnl
-            position.apply(fill.side, quantity, fill.price, share, fill.ts_event)
-            realized += position.realized_pnl - before
-        if position is not None and position.is_open:
-            self._positions[key] = position
-        else:
-            self._positions.pop(key, None)
-        self._move(unit, realized)
+        holding = self._holdings.get(key)
+        if holding is None:
+            holding = self._holdings[key] = _Holding(instrument)
+        signed = fill.quantity if fill.side is OrderSide.BUY else -fill.quantity
+        self._move(unit, holding.fill(signed, fill.price) - commission)
+        if not holding.quantity:
+            del self._holdings[key]
 
     def order_lock(
         self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
@@ -230,10 +241,10 @@ class MarginAccount(Account):
     def margins(self) -> tuple[MarginBalance, ...]:
         """Return the margins of open positions by instrument, at their average open price."""
         worth: dict[InstrumentId, tuple[Instrument, Decimal]] = {}
-        for position in self._positions.values():
-            instrument = position.instrument
+        for holding in self._holdings.values():
+            instrument = holding.instrument
             if instrument.margin_init or instrument.margin_maint:
-                amount = instrument.notional(position.quantity, position.average_open)
+                amount = instrument.notional(abs(holding.quantity), holding.average)
                 _, before = worth.get(instrument.id, (instrument, ZERO))
                 worth[instrument.id] = instrument, before + amount / self.leverage
         return tuple(

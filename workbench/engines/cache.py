@@ -59,8 +59,13 @@ class Market:
 
     def _latest_bar(self, of: tuple[PriceType, ...]) -> Bar | None:
         """Return the newest bar of these prices; of equally new ones the kind that came first."""
-        bars = [bar for bar in self.bars.values() if bar.bar_type.spec.price_type in of]
-        return max(bars, key=lambda bar: bar.ts_event, default=None)
+        latest: Bar | None = None
+        for bar_type, bar in self.bars.items():
+            if bar_type.spec.price_type in of and (
+                latest is None or bar.ts_event > latest.ts_event
+            ):
+                latest = bar
+        return latest
 
 
 class Cache:

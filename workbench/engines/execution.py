@@ -97,7 +97,7 @@ class ExecutionEngine:
         self._on_derived = on_derived
         self._clients: dict[ClientId, ExecutionClient] = {}
         self._by_venue: dict[Venue, ExecutionClient] = {}
-        self._venue_of_account: dict[AccountId, Venue] = {}
+        self._accounts: dict[AccountId, tuple[Venue, str]] = {}
         self._owners: dict[StrategyId, OrderOwner] = {}
         self._position_count = 0
         self._topics: dict[str, tuple[str, str]] = {}
@@ -116,7 +116,8 @@ class ExecutionEngine:
             raise ConfigError(f"venue {client.venue} has an execution client already")
         self._clients[client.client_id] = client
         self._by_venue[client.venue] = client
-        self._venue_of_account[client.account_id] = client.venue
+        topic = f"events.account.{client.account_id}"
+        self._accounts[client.account_id] = client.venue, topic
 
     @property
     def clients(self) -> list[ExecutionClient]:
@@ -263,11 +264,12 @@ class ExecutionEngine:
             raise ConfigError(f"{type(event).__name__} is not an execution event")
 
     def _on_account(self, state: AccountState) -> None:
-        venue = self._venue_of_account.get(state.account_id)
-        if venue is None:
+        found = self._accounts.get(state.account_id)
+        if found is None:
             raise ClientError(f"no execution client holds account {state.account_id}")
+        venue, topic = found
         self._cache.put_account(venue, state)
-        self._bus.publish(f"events.account.{state.account_id}", state)
+        self._bus.publish(topic, state)
 
     def _on_order_event(self, event: OrderEvent) -> None:
         order = self._cache.order(event.client_order_id)

@@ -89,10 +89,9 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
             self.average_open = price
             self.ts_opened = self.ts_opened or ts_event
         elif side is self.entry:
-            if self.instrument.is_inverse:
-                self.average_open = total / (held / self.average_open + signed / price)
-            else:
-                self.average_open = (self.average_open * held + price * signed) / total
+            self.average_open = average_price(
+                self.instrument, held, self.average_open, signed, price
+            )
         elif quantity > abs(held):
             raise OrderStateError(
                 f"position {self.position_id} holds {held}; a {side.value} of {quantity} would turn"
@@ -116,10 +115,8 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
         closed = before + quantity
         if old is None:
             self.average_close = price
-        elif self.instrument.is_inverse:
-            self.average_close = closed / (before / old + quantity / price)
         else:
-            self.average_close = (old * before + price * quantity) / closed
+            self.average_close = average_price(self.instrument, before, old, quantity, price)
         self.closed_quantity = closed
         self.realized_pnl += self.instrument.profit(signed_closed, self.average_open, price)
 
@@ -128,6 +125,19 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
         if not self.signed_quantity:
             return ZERO
         return self.instrument.profit(self.signed_quantity, self.average_open, price)
+
+
+def average_price(
+    instrument: Instrument, held: Decimal, average: Decimal, more: Decimal, price: Decimal
+) -> Decimal:
+    """Return the average price of `held` at `average` and `more` at `price`.
+
+    Weighted by quantity; for an inverse instrument the harmonic mean, which is what its profit
+    formula asks for. Both quantities have the same sign.
+    """
+    if instrument.is_inverse:
+        return (held + more) / (held / average + more / price)
+    return (average * held + price * more) / (held + more)
 
 
 def split_flip(

@@ -6,7 +6,9 @@ is resolved once per stream instead of once per event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import gc
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from decimal import localcontext
 from typing import Any
 
@@ -108,7 +110,7 @@ class BacktestEngine:
         Args:
             on_progress: Told how many events were handled, after each chunk.
         """
-        with localcontext(MONEY_CONTEXT):
+        with localcontext(MONEY_CONTEXT), _unexamined():
             self._connect()
             try:
                 self.core.start_actors()
@@ -249,6 +251,23 @@ class BacktestEngine:
         if stream.kind is DataKind.BARS:
             return see_bars(engine, stream.bar_types[0].spec.price_type)
         return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
+
+
+@contextmanager
+def _unexamined() -> Generator[None]:
+    """Keep the garbage collector from walking what is there already, a user's data above all.
+
+    With 500,000 bars in a list this saves a tenth to a quarter of a run.
+    """
+    if gc.get_freeze_count():
+        # Somebody else froze objects: theirs would be thawed with ours.
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _complete(coroutine: Coroutine[Any, Any, None]) -> None:
