@@ -31,9 +31,12 @@ class Feed:
             self.client._send(self.client._quote(PAIR))
             self.sent += 1
 
-    async def disconnect(self):
+    def end(self):
         self.is_ended.set()
         self.thread.join()
+
+    async def disconnect(self):
+        self.end()
 
 
 class Trader(wb.Strategy):
@@ -109,9 +112,10 @@ def test_nothing_is_lost_the_stall_is_noted_and_stale_prices_are_not_traded_on(
         first = outcomes.index(denials[0])
         assert outcomes[first : first + len(denials)] == denials
     assert kernel.value("node.stale_instruments") == []
-    kernel.run("%node stop").ok()
-    # One more than the feed sent: the quote on connecting.
-    assert kernel.value("len(trader.quotes) - Feed.latest.sent") in (0, 1)
+    kernel.run(
+        "Feed.latest.end()\nawait until(lambda: len(trader.quotes) >= Feed.latest.sent)\n%node stop"
+    ).ok()
+    assert kernel.value("len(trader.quotes) == Feed.latest.sent")
     assert kernel.value("trader.quotes == sorted(trader.quotes)")
     drops = kernel.value("int(node.channels().loc['data_events', 'drops'])")
     assert drops == 0
