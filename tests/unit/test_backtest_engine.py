@@ -406,6 +406,25 @@ def test_an_exception_in_on_fault_is_noted_beside_the_first() -> None:
     assert engine.events_handled == 0
 
 
+def test_an_exception_after_the_strategies_stopped_is_kept_and_the_rest_arrives() -> None:
+    class Broken(Strategy):
+        def on_start(self) -> None:
+            self.subscribe_quotes()
+
+        def on_quote(self, quote: Quote) -> None:
+            if not self.cache.orders():
+                self.submit_order(self.orders.market(PAIR.id, "buy", 3))
+                self.submit_order(self.orders.market(PAIR.id, "buy", 4))
+
+        def on_order_filled(self, event: e.OrderFilled) -> None:
+            raise ValueError("late")
+
+    error, engine = fault(Broken(), [quote(1), quote(2)], latency_ns=10)
+    assert (error.callback, engine.events_handled) == ("on_order_filled", 2)
+    assert engine.core.portfolio.net_position(PAIR.id) == 7
+    assert [order.filled_quantity for order in engine.core.cache.orders_closed()] == [3, 4]
+
+
 # Ends
 
 
