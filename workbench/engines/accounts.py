@@ -107,19 +107,22 @@ class Account(ABC):
     def state(self, ts_ns: int) -> AccountState:
         """Return balances and margins as an event."""
         margins = self.margins()
-        locked = dict(self._locked)
-        for margin in margins:
-            code = margin.currency.code
-            locked[code] = locked.get(code, ZERO) + margin.maintenance
+        locked = self._locked
+        if margins:
+            locked = dict(locked)
+            for margin in margins:
+                code = margin.currency.code
+                locked[code] = locked.get(code, ZERO) + margin.maintenance
+        balances = [
+            Balance(self._currencies[code], total, locked.get(code, ZERO))
+            for code, total in self._totals.items()
+        ]
         return AccountState(
             account_id=self.account_id,
             account_type=self.account_type,
             base_currency=self.base_currency,
             leverage=self.leverage,
-            balances=tuple(
-                Balance(self._currencies[code], total, locked.get(code, ZERO))
-                for code, total in self._totals.items()
-            ),
+            balances=tuple(balances),
             margins=margins,
             ts_event=ts_ns,
             ts_init=ts_ns,
@@ -219,8 +222,6 @@ class MarginAccount(Account):
         else:
             commission = ZERO
             self._move(fill.commission_currency, -fill.commission)
-        if self.round_money:
-            commission = round_to_digits(commission, unit)
         holding = self._holdings.get(key)
         if holding is None:
             holding = self._holdings[key] = _Holding(instrument)

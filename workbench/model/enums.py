@@ -133,6 +133,8 @@ def parse_enum(kind: type[_E], value: str, what: str) -> _E:
     >>> parse_enum(OrderSide, "BUY", "side")
     <OrderSide.BUY: 'buy'>
     """
+    if type(value) is kind:
+        return value
     try:
         return kind(value.lower())
     except (ValueError, AttributeError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 
 from workbench.model.errors import ConfigError
@@ -50,6 +51,7 @@ def symbol_of(instrument_id: str) -> Symbol:
     return Symbol(instrument_id.rpartition(".")[0])
 
 
+@lru_cache(maxsize=4096)
 def venue_of(instrument_id: str) -> Venue:
     """Return the part of an instrument id after its last dot."""
     return Venue(instrument_id.rpartition(".")[2])

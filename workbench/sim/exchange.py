@@ -43,7 +43,7 @@ from workbench.model.identifiers import (
     VenueOrderId,
 )
 from workbench.model.instruments import Instrument
-from workbench.model.money import ZERO
+from workbench.model.money import ZERO, round_to_digits
 from workbench.model.reports import OrderStatusReport
 from workbench.runtime.clock import Clock
 from workbench.sim.matching import MatchingEngine, MatchingListener, VenueOrder, venue_order
@@ -314,6 +314,9 @@ class SimulatedExchange:
         instrument = engine.instrument
         now = self._clock.timestamp_ns()
         self._trade_count += 1
+        commission = instrument.notional(quantity, price) * self._fee(instrument, liquidity)
+        if self.settings.round_money:
+            commission = round_to_digits(commission, instrument.settlement_currency)
         fill = OrderFilled(
             strategy_id=definition.strategy_id,
             instrument_id=definition.instrument_id,
@@ -325,7 +328,7 @@ class SimulatedExchange:
             order_type=definition.order_type,
             quantity=quantity,
             price=price,
-            commission=instrument.notional(quantity, price) * self._fee(instrument, liquidity),
+            commission=commission,
             commission_currency=instrument.settlement_currency,
             liquidity=liquidity,
             ts_event=now,
