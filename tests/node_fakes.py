@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
 from typing import Any, TypeVar
 
 import workbench as wb
@@ -28,6 +32,7 @@ USDT = currency("USDT")
 PAIR = wb.CurrencyPair.define("BTC/USDT.SIM", price_increment="0.01", quantity_increment="0.001")
 OTHER = wb.CurrencyPair.define("ETH/USDT.SIM", price_increment="0.01", quantity_increment="0.001")
 GUARD_S = 20.0
+ROOT = Path(__file__).resolve().parent.parent
 
 
 async def nothing() -> None:
@@ -46,7 +51,8 @@ class Stubborn:
         self.is_released = False
 
     async def __call__(self) -> None:
-        while not self.is_released:
+        end = time.monotonic() + GUARD_S / 2
+        while not self.is_released and time.monotonic() < end:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
 
@@ -357,3 +363,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     threads = [t.name for t in threading.enumerate() if t.name.startswith("workbench")]
     assert not threads, threads
     return result
+
+
+def in_another_process(script: str) -> str:
+    """Run a script in a process of its own, and return what it printed.
+
+    For what changes a process for good, such as the nested run, which patches asyncio.
+    """
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "never retrieved" not in done.stderr, done.stderr
+    return done.stdout

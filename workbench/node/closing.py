@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from workbench.node.faults import Client, describe
-from workbench.node.waiting import Deadline, end_tasks, wait_until
+from workbench.node.waiting import Deadline, at_once, end_tasks, wait_until
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ async def disconnect_all(
         for problem in filter(None, found):
             problems.append(problem)
             _log.error(problem)
-        await end_tasks((task for task in tasks if not task.done()), time.monotonic)
+        await end_tasks((task for task in tasks if not task.done()), at_once)
 
 
 async def _disconnect(client: Client) -> None:
