@@ -222,6 +222,8 @@ class MarginAccount(Account):
         else:
             commission = ZERO
             self._move(fill.commission_currency, -fill.commission)
+        if self.round_money:
+            commission = round_to_digits(commission, unit)
         holding = self._holdings.get(key)
         if holding is None:
             holding = self._holdings[key] = _Holding(instrument)
