@@ -48,7 +48,10 @@ class GracefulShutdown:
 
     async def _do_shutdown(self, restart: bool) -> Any:
         if self._is_installed:
-            await stop_all()
+            try:
+                await stop_all()
+            except Exception:  # whatever it is, the kernel must end
+                _log.exception("the nodes could not be stopped")
         reply = self._original(restart)
         return await reply if inspect.isawaitable(reply) else reply
 
