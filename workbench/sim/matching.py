@@ -153,14 +153,17 @@ class MatchingEngine:
     def on_bar(self, bar: Bar) -> None:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
         if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
-            self._on_whole_bar(bar)
+            if self.resting or self.deferred:
+                self._walk_whole(bar)
+            self.source = bar
 
     def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
         if not self._is_finest(bar.bid.bar_type if isinstance(bar, BidAskBar) else bar.bar_type):
             return
         if isinstance(bar, BidAskBar):
-            self._on_whole_bar(bar)
+            self._walk_whole(bar)
+            self.source = bar
             return
         moments = one_sided(bar, walk(bar, self._adaptive), top_of(self.source))
         self._walk(moments)
@@ -173,14 +176,12 @@ class MatchingEngine:
         self._bars = bar_type
         return True
 
-    def _on_whole_bar(self, bar: Bar | BidAskBar) -> None:
-        if self.resting or self.deferred:
-            moments = walk(bar, self._adaptive)
-            self._walk(moments)
-            if self._taken.source is moments[3]:
-                # The close is still the same moment: what was taken of it is gone.
-                self._taken.source = bar
-        self.source = bar
+    def _walk_whole(self, bar: Bar | BidAskBar) -> None:
+        moments = walk(bar, self._adaptive)
+        self._walk(moments)
+        if self._taken.source is moments[3]:
+            # The close is still the same moment: what was taken of it is gone.
+            self._taken.source = bar
 
     def _walk(self, moments: tuple[Top, ...]) -> None:
         for moment in moments:
