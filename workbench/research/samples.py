@@ -41,7 +41,7 @@ def sample_bars(
 
     _check(count, start_price)
     rng = np.random.default_rng(seed)
-    wave = 4e-4 * np.sin(np.arange(count) / 150)
+    wave = 1e-4 * np.sin(np.arange(count) / 150)
     close = np.round(start_price * np.exp(np.cumsum(rng.normal(0, 5e-4, count) + wave)), 2)
     opened = np.concatenate(([start_price], close[:-1]))
     high = np.round(np.maximum(opened, close) + np.abs(rng.normal(0, 0.02, count)), 2)
