@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+collect_ignore = ["bench"]  # scripts that print figures; they decide nothing
 TRIAL_FRACTION = 10  # the usual run makes every tenth of a long trial's repetitions
 
 
@@ -34,16 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out `bench` unless the -m expression names it, and `full` unless --full is given."""
-    left_out = set()
-    if "bench" not in (config.getoption("-m") or ""):
-        left_out.add("bench")
-    if not config.getoption("--full"):
-        left_out.add("full")
+    """Leave out `full` unless --full is given."""
+    if config.getoption("--full"):
+        return
     kept, deselected = [], []
     for item in items:
-        marked = any(item.get_closest_marker(name) for name in left_out)
-        (deselected if marked else kept).append(item)
+        (deselected if item.get_closest_marker("full") else kept).append(item)
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
