@@ -11,6 +11,7 @@ from workbench.model.errors import ConfigError
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.registry import own_start
 from workbench.runtime.clock import LiveClock, SimulatedClock
 from workbench.runtime.runner import AsyncRunner
 from workbench.sim.simulated_time import SimulatedTime
@@ -61,8 +62,9 @@ def build(
             core.data.add_client(_client(factory, factory(context), DataClient))
         for exec_factory in exec_factories:
             core.execution.add_client(_client(exec_factory, exec_factory(context), ExecutionClient))
-        # A replay has set the clock by now.
-        core.run_tag = run_tag(clock.timestamp_ns(), config.trader_id)
+        # A replay has set the clock by now; its orders have the ids that its backtest gives them.
+        start_ns = clock.timestamp_ns()
+        core.run_tag = run_tag(own_start(start_ns) if is_live else start_ns, config.trader_id)
         for actor in actors:
             core.add_actor(actor)
     return runner, core

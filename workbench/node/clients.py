@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -152,13 +152,17 @@ def as_instruments(instrument: Instrument | Sequence[Instrument]) -> list[Instru
     Raises:
         ConfigError: If something else was passed.
     """
-    found = [instrument] if isinstance(instrument, Instrument) else list(instrument)
+    is_list = isinstance(instrument, Iterable) and not isinstance(instrument, str)
+    found: list[Any] = list(instrument) if is_list else [instrument]
     for one in found:
-        if not isinstance(one, Instrument):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(one, Instrument):
             raise ConfigError(
-                "instrument is a definition such as wb.CurrencyPair.define('BTC/USDT.BINANCE'),"
-                f" or a list of them; got {one!r}"
+                "instrument is a definition such as wb.CurrencyPair.define('BTC/USDT.BINANCE'), or"
+                f" a list of them; got {one!r}"
             )
     if not found:
         raise ConfigError("pass at least one instrument")
+    ids = [one.id for one in found]
+    if len(set(ids)) < len(ids):
+        raise ConfigError(f"each instrument is passed once; got {', '.join(ids)}")
     return found

@@ -30,7 +30,7 @@ from workbench.node.registry import register
 from workbench.node.session import Session
 from workbench.node.signals import stopping_on_signals
 from workbench.node.views import NodeViews
-from workbench.node.waiting import is_loop_running, retrieve, wait_for
+from workbench.node.waiting import call_on, is_loop_running, retrieve, wait_for
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
@@ -465,7 +465,7 @@ class TradingNode:
             in_time = self._stopped.wait(timeout_s)
         else:
             with suppress(ThreadError):
-                wait_for(self._until_stopped, loop, session.thread, timeout_s)
+                wait_for(self._until_stopped, loop, timeout_s)
             in_time = self._stopped.is_set()
         if not in_time:
             stalled_s = session.watch.stalled_for_ns / 1e9 if session.watch else 0.0
@@ -549,13 +549,9 @@ class TradingNode:
         loop = None if session is None else session.loop
         if session is None or loop is None or session.thread == threading.get_ident():
             return _exactly(function)
-
-        async def reach() -> _T:
-            return _exactly(function)
-
         while not self._stopped.is_set():
             try:
-                return wait_for(reach, loop, session.thread, timeout_s)
+                return call_on(loop, lambda: _exactly(function), timeout_s)
             except ThreadError:
                 # Where the node stopped meanwhile, its loop runs nothing any more.
                 if not self._stopped.is_set():

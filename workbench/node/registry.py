@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _serial = itertools.count(1)
 _nodes: weakref.WeakSet[TradingNode] = weakref.WeakSet()
 _lock = threading.Lock()
+_last_start = 0
 
 
 def register(node: TradingNode) -> int:
@@ -27,3 +28,17 @@ def nodes() -> list[TradingNode]:
     with _lock:
         found = list(_nodes)
     return sorted(found, key=lambda node: node.serial)
+
+
+_TAGGED_NS = 1_000_000  # a run's tag names the millisecond
+
+
+def own_start(start_ns: int) -> int:
+    """Return a start that no other node of this process has, in whole milliseconds.
+
+    Nodes that are built in one millisecond would give their orders the same ids.
+    """
+    global _last_start
+    with _lock:
+        _last_start = max(start_ns // _TAGGED_NS, _last_start + 1)
+        return _last_start * _TAGGED_NS

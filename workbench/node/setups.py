@@ -52,9 +52,10 @@ def as_venues(
     if venue is None:
         venues = [SimulatedVenue(name=name).for_instruments(instruments) for name in names]
     else:
-        given = list(venue) if isinstance(venue, Sequence) else [venue]
+        is_list = isinstance(venue, Sequence) and not isinstance(venue, str)
+        given: list[Any] = list(venue) if is_list else [venue]
         for one in given:
-            if not isinstance(one, SimulatedVenue):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(one, SimulatedVenue):
                 raise ConfigError(f"venue is a wb.SimulatedVenue, or a list of them; got {one!r}")
         venues = [one.for_instruments(instruments) for one in given]
     there = {str(one.name) for one in venues}
@@ -113,6 +114,8 @@ def sandbox(
     venues = as_venues(venue, instruments)
     if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
+    if isinstance(data, type):
+        raise ConfigError(f"data is an object, such as {data.__name__}(...), not the class")
     factory: Any
     if isinstance(data, str) and data == "synthetic":
         factory = Synthetic(instruments)

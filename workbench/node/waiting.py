@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from workbench.model.errors import LifecycleError, ThreadError
@@ -64,36 +64,30 @@ def retrieve(task: asyncio.Task[Any]) -> None:
 
 
 def wait_for(
-    make: Callable[[], Coroutine[Any, Any, _T]],
-    loop: asyncio.AbstractEventLoop,
-    thread: int,
-    timeout_s: float,
+    make: Callable[[], Coroutine[Any, Any, _T]], loop: asyncio.AbstractEventLoop, timeout_s: float
 ) -> _T:
-    """Run a coroutine on a node's loop and wait for its result.
+    """Run a coroutine on a loop of this thread and wait for its result.
 
-    On the loop's own thread, inside a running cell, this is a nested run: `nest-asyncio2` is
-    applied, which cannot be undone and slows the loop somewhat. Where you can, await instead.
+    Inside a running cell this is a nested run: `nest-asyncio2` is applied, which cannot be undone
+    and slows the loop somewhat. Where you can, await instead.
 
     Args:
         make: Makes the coroutine.
-        loop: The node's loop.
-        thread: The ident of the thread it runs on.
+        loop: The node's loop, which runs in this thread or stands still.
         timeout_s: How long to wait.
 
     Raises:
-        ThreadError: If the loop does not answer in time, or is closed.
-        LifecycleError: If another loop runs on the loop's thread.
+        ThreadError: If it takes longer, or the loop is closed.
+        LifecycleError: If another loop runs in this thread.
     """
-    if threading.get_ident() != thread:
-        return _wait_from_outside(make, loop, timeout_s)
     if loop.is_closed():
-        raise ThreadError("the node's loop is closed")
+        raise _closed()
 
     async def limited() -> _T:
         task = asyncio.ensure_future(make())
-        now = time.monotonic()
+        end = time.monotonic() + timeout_s
         try:
-            if await wait_until([task], lambda: now + timeout_s):
+            if await wait_until([task], lambda: end):
                 raise _no_answer(timeout_s)
             return task.result()
         finally:
@@ -110,31 +104,51 @@ def wait_for(
     return loop.run_until_complete(limited())
 
 
-def _wait_from_outside(
-    make: Callable[[], Coroutine[Any, Any, _T]],
-    loop: asyncio.AbstractEventLoop,
-    timeout_s: float,
-) -> _T:
-    coroutine = make()
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], _T], timeout_s: float) -> _T:
+    """Call a function on a loop of another thread and wait for its result.
+
+    What is given up has not been done and never will be: an order, say, is not sent later.
+
+    Args:
+        loop: The node's loop.
+        function: Takes nothing; what it raises comes out here.
+        timeout_s: How long to wait for it to begin.
+
+    Raises:
+        ThreadError: If the loop does not answer in time, or is closed.
+    """
+    answer: Future[_T] = Future()
+
+    def reach() -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            answer.set_result(function())
+        except BaseException as error:
+            answer.set_exception(error)
+
     try:
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        loop.call_soon_threadsafe(reach)
     except RuntimeError:
-        coroutine.close()
-        raise ThreadError("the node's loop is closed") from None
-    deadline = time.monotonic() + timeout_s
+        raise _closed() from None
+    end = time.monotonic() + timeout_s
     while True:
         try:
-            return future.result(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+            return answer.result(min(_LOOK_S, max(0.0, end - time.monotonic())))
         except TimeoutError:
-            if future.done():
-                return future.result()  # the answer itself, or a TimeoutError of its own
-        # A loop that was closed meanwhile runs nothing any more: there is nothing to wait for.
-        closed = loop.is_closed()
-        if (closed or time.monotonic() >= deadline) and future.cancel():
-            if closed:
-                coroutine.close()
-                raise ThreadError("the node's loop is closed")
-            raise _no_answer(timeout_s)
+            if answer.done():
+                return answer.result()  # a TimeoutError of its own
+        except KeyboardInterrupt:
+            answer.cancel()
+            raise
+        # A closed loop runs nothing any more. What has begun is waited for: it has been done.
+        is_closed = loop.is_closed()
+        if (is_closed or time.monotonic() >= end) and answer.cancel():
+            raise _closed() if is_closed else _no_answer(timeout_s)
+
+
+def _closed() -> ThreadError:
+    return ThreadError("the node's loop is closed")
 
 
 def _no_answer(timeout_s: float) -> ThreadError:
