@@ -152,8 +152,9 @@ def as_instruments(instrument: Instrument | Sequence[Instrument]) -> list[Instru
     Raises:
         ConfigError: If something else was passed.
     """
-    is_list = isinstance(instrument, Iterable) and not isinstance(instrument, str)
-    found: list[Any] = list(instrument) if is_list else [instrument]
+    found: list[Any] = [instrument]
+    if isinstance(instrument, Iterable) and not isinstance(instrument, str):
+        found = list(instrument)
     for one in found:
         if not isinstance(one, Instrument):
             raise ConfigError(

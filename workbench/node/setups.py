@@ -52,8 +52,9 @@ def as_venues(
     if venue is None:
         venues = [SimulatedVenue(name=name).for_instruments(instruments) for name in names]
     else:
-        is_list = isinstance(venue, Sequence) and not isinstance(venue, str)
-        given: list[Any] = list(venue) if is_list else [venue]
+        given: list[Any] = [venue]
+        if isinstance(venue, Sequence) and not isinstance(venue, str):
+            given = list(venue)
         for one in given:
             if not isinstance(one, SimulatedVenue):
                 raise ConfigError(f"venue is a wb.SimulatedVenue, or a list of them; got {one!r}")

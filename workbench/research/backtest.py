@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.engines.risk import RiskLimits
 from workbench.history import Moment, Timeline, load
+from workbench.model.errors import ConfigError
 from workbench.model.identifiers import parse_name, run_tag
 from workbench.model.instruments import Instrument
 from workbench.model.money import MONEY_CONTEXT
@@ -79,6 +80,8 @@ def backtest(
     instruments = as_instruments(instrument)
     strategies = as_strategies(strategy)
     parse_name(trader_id, "trader_id")
+    if limits is not None and not isinstance(limits, RiskLimits):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"limits is a wb.RiskLimits(...); got {limits!r}")
     timeline = Timeline(load(data, instruments), start, end)
     # Whatever the caller's decimal context is: starting balances, too, are exact to 28 digits.
     with localcontext(MONEY_CONTEXT):
