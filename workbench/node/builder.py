@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from workbench.engines.clients import DataClient, ExecutionClient
@@ -21,14 +22,29 @@ from workbench.trading.core import TradingCore
 _C = TypeVar("_C", DataClient, ExecutionClient)
 
 
+@dataclass(frozen=True)
+class Built:
+    """What a node runs.
+
+    Attributes:
+        runner: Whose channels the core takes from.
+        core: The trading core, with its clients and strategies.
+        simulated_time: What moves a simulated clock; None on the live one.
+    """
+
+    runner: AsyncRunner
+    core: TradingCore
+    simulated_time: SimulatedTime | None
+
+
 def build(
     config: TradingNodeConfig,
     data_factories: Sequence[DataClientFactory],
     exec_factories: Sequence[ExecClientFactory],
     actors: Sequence[Actor],
     on_shutdown: Callable[[ShutdownSystem], None],
-) -> tuple[AsyncRunner, TradingCore]:
-    """Return a runner and the core that takes from it; its senders are bound only meanwhile.
+) -> Built:
+    """Put a node's parts together; the runner's senders are bound only meanwhile.
 
     Raises:
         ConfigError: If a factory makes no client, or two of one name.
@@ -45,9 +61,10 @@ def build(
     with runner.bound():
         channels = runner.take_channels()
         core = TradingCore(clock, channels, senders, run_tag="", limits=config.limits)
+        simulated_time = None
         if isinstance(clock, SimulatedClock):
-            moving = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
-            core.dispatcher.before_data.append(moving.see)
+            simulated_time = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
+            core.dispatcher.before_data.append(simulated_time.see)
         core.on_shutdown(on_shutdown)
 
         def shutdown(reason: str) -> None:
@@ -67,7 +84,7 @@ def build(
         core.run_tag = run_tag(own_start(start_ns) if is_live else start_ns, config.trader_id)
         for actor in actors:
             core.add_actor(actor)
-    return runner, core
+    return Built(runner, core, simulated_time)
 
 
 def _client(factory: object, made: _C, kind: type[_C]) -> _C:

@@ -241,11 +241,11 @@ class TradingNode:
             ConfigError: If a factory makes no client.
         """
         self._check(NodeTrigger.BUILD)
-        runner, core = build(
+        built = build(
             self.config, self._data_factories, self._exec_factories, self._actors, self._on_shutdown
         )
-        self._core = self._views.core = core
-        self._session = Session(self.config, core, runner, self._on_phase)
+        self._core = self._views.core = built.core
+        self._session = Session(self.config, built, self._on_phase)
         self._move(NodeTrigger.BUILD)
 
     def _on_shutdown(self, command: ShutdownSystem) -> None:

@@ -16,6 +16,7 @@ from workbench.model.errors import ClientError, StrategyError, WorkbenchError
 from workbench.model.events import LoopStalled
 from workbench.model.identifiers import InstrumentId
 from workbench.model.money import MONEY_CONTEXT
+from workbench.node.builder import Built
 from workbench.node.closing import disconnect_all
 from workbench.node.config import TradingNodeConfig
 from workbench.node.faults import Client, client_error
@@ -26,8 +27,7 @@ from workbench.node.waiting import Deadline, end_tasks, retrieve, wait_until
 from workbench.runtime.clock import LiveClock
 from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.loop_watch import LoopWatch
-from workbench.runtime.runner import AsyncRunner, Pump
-from workbench.trading.core import TradingCore
+from workbench.runtime.runner import Pump
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
@@ -46,8 +46,7 @@ class Session:
 
     Args:
         config: The node's settings.
-        core: The trading core, with its clients and strategies.
-        runner: Whose channels the core takes from.
+        built: Runner and core, with its clients and strategies.
         on_phase: Told of each phase.
 
     Attributes:
@@ -63,8 +62,7 @@ class Session:
     def __init__(
         self,
         config: TradingNodeConfig,
-        core: TradingCore,
-        runner: AsyncRunner,
+        built: Built,
         on_phase: Callable[[NodePhase], None],
     ) -> None:
         self.phase = NodePhase.IDLE
@@ -77,10 +75,12 @@ class Session:
         self.watch: LoopWatch | None = None
         self.begun = threading.Event()
         self._config = config
+        core = built.core
         self._core = core
-        self._runner = runner
+        self._runner = built.runner
+        self._time = built.simulated_time
         self._on_phase = on_phase
-        self._stop = runner.handle()
+        self._stop = built.runner.handle()
         self._stop_by = math.inf
         self._budget_ns = int(config.budget_s * 1e9)
         self._guard = StaleGuard(core.cache, int(config.max_quote_age_s * 1e9))
@@ -418,6 +418,10 @@ class Session:
         """Handle what still comes until nothing is in flight, for `delay_post_stop_s` at most."""
         self._enter(NodePhase.RESIDUAL)
         core = self._core
+        time_moves = self._time
+        if time_moves is not None:
+            # No data moves simulated time any more: what is on its way arrives, as in a backtest.
+            self._keep_on(lambda: time_moves.run_on(lambda: bool(core.cache.orders_in_flight())))
         deadline = self._within(self._config.delay_post_stop_s)
         try:
             while True:
