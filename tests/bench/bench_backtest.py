@@ -25,7 +25,9 @@ def bare_quotes() -> None:
 
     arrays = quotes(A_COUNT)
     columns = [arrays[name].tolist() for name in ("bid", "ask", "bid_size", "ask_size", "time")]
-    events = [wb.Quote("AUD/USD.SIM", b, a, bs, s, t, t) for b, a, bs, s, t in zip(*columns, strict=True)]
+    events = [
+        wb.Quote("AUD/USD.SIM", b, a, bs, s, t, t) for b, a, bs, s, t in zip(*columns, strict=True)
+    ]
 
     class Counter:
         def __init__(self) -> None:
@@ -114,7 +116,9 @@ def workbench_quotes(from_arrays: bool, round_money: bool = False) -> None:
     if not from_arrays:
         names = ("bid", "ask", "bid_size", "ask_size", "time")
         columns = [data[name].tolist() for name in names]
-        data = [wb.Quote(pair.id, b, a, bs, s, t, t) for b, a, bs, s, t in zip(*columns, strict=True)]
+        data = [
+            wb.Quote(pair.id, b, a, bs, s, t, t) for b, a, bs, s, t in zip(*columns, strict=True)
+        ]
     venue = wb.SimulatedVenue(starting_balances="10_000_000 USD", round_money=round_money)
     timeline = Timeline(load(data, [pair]))
     engine = BacktestEngine(
@@ -172,9 +176,7 @@ def workbench_bars() -> None:
 def _report_engine(engine: Any, seconds: float) -> None:
     pnl = sum(engine.core.portfolio.total_pnl().values())
     orders = len(engine.core.cache.orders())
-    report(
-        events=engine.events_handled, seconds=seconds, orders=orders, pnl=round(float(pnl), 2)
-    )
+    report(events=engine.events_handled, seconds=seconds, orders=orders, pnl=round(float(pnl), 2))
 
 
 ONE = {
@@ -194,7 +196,9 @@ def compare(rounds: int, peers: dict[str, str]) -> None:
         commands[f"{name}-bars"] = [python, str(HERE.parent / f"peer_{name}.py")]
     runs = interleaved(commands, rounds)
     base = {name: "bare-bars" if name.endswith("bars") else "bare-quotes" for name in runs}
-    print("\n| what | events/s | × bare loop | orders | PnL | peak MB |\n|---|---:|---:|---:|---:|---:|")
+    print(
+        "\n| what | events/s | × bare loop | orders | PnL | peak MB |\n|---|---:|---:|---:|---:|---:|"
+    )
     for name, rows in runs.items():
         events = median(rows, "events") / median(rows, "seconds")
         times = ratio(rows, runs[base[name]], "seconds")

@@ -33,7 +33,8 @@ def start(on_data):
     channels = Channels.timed(time.perf_counter_ns)
     clock = LiveClock(channels.time_events.put)
     stop = AsyncRunnerHandle()
-    pump = Pump(Dispatcher(channels, clock, Handlers(clock.fire, ignore, ignore, ignore, on_data)), stop)
+    handlers = Handlers(clock.fire, ignore, ignore, ignore, on_data)
+    pump = Pump(Dispatcher(channels, clock, handlers), stop)
     return channels.data_events, stop, asyncio.get_running_loop().create_task(pump.run())
 """
 
@@ -48,7 +49,8 @@ for number in range(3000):
 await asyncio.sleep(0.05)
 stop.stop(); await task
 hops.sort()
-print(json.dumps({"p50_us": hops[len(hops) // 2] / 1e3, "p99_us": hops[int(len(hops) * .99)] / 1e3}))
+p50, p99 = hops[len(hops) // 2], hops[int(len(hops) * .99)]
+print(json.dumps({"p50_us": p50 / 1e3, "p99_us": p99 / 1e3}))
 """
 
 SATURATE = """
@@ -137,7 +139,9 @@ def main() -> None:
     runs = [{**one_round(), "import_s": import_seconds()} for _ in range(rounds)]
     for name in runs[0]:
         values = [figures[name] for figures in runs]
-        print(f"{name:16} {statistics.median(values):>12,.3f}   ({min(values):,.3f} to {max(values):,.3f})")
+        print(
+            f"{name:16} {statistics.median(values):>12,.3f}   ({min(values):,.3f} to {max(values):,.3f})"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the bench scripts share: one JSON line per run, medians and ratios over interleaved rounds."""
+"""What the bench scripts share: a JSON line per run, medians and ratios over interleaved rounds."""
 
 from __future__ import annotations
 
