@@ -196,9 +196,8 @@ def compare(rounds: int, peers: dict[str, str]) -> None:
         commands[f"{name}-bars"] = [python, str(HERE.parent / f"peer_{name}.py")]
     runs = interleaved(commands, rounds)
     base = {name: "bare-bars" if name.endswith("bars") else "bare-quotes" for name in runs}
-    print(
-        "\n| what | events/s | × bare loop | orders | PnL | peak MB |\n|---|---:|---:|---:|---:|---:|"
-    )
+    print("\n| what | events/s | × bare loop | orders | PnL | peak MB |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name, rows in runs.items():
         events = median(rows, "events") / median(rows, "seconds")
         times = ratio(rows, runs[base[name]], "seconds")

@@ -139,9 +139,8 @@ def main() -> None:
     runs = [{**one_round(), "import_s": import_seconds()} for _ in range(rounds)]
     for name in runs[0]:
         values = [figures[name] for figures in runs]
-        print(
-            f"{name:16} {statistics.median(values):>12,.3f}   ({min(values):,.3f} to {max(values):,.3f})"
-        )
+        span = f"({min(values):,.3f} to {max(values):,.3f})"
+        print(f"{name:16} {statistics.median(values):>12,.3f}   {span}")
 
 
 if __name__ == "__main__":
