@@ -340,7 +340,7 @@ async def until_running(node: wb.TradingNode) -> None:
     await until(lambda: node.phase == "running", "running")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T], *, collects: bool = True) -> T:
     """Run in a fresh loop; nothing is left behind and no task's exception goes unseen."""
     unseen: list[dict[str, Any]] = []
 
@@ -351,13 +351,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         await asyncio.sleep(0.01)
         left = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
         assert not left, f"tasks left: {left}"
-        gc.collect()
+        if collects:
+            gc.collect()
         return result
 
     # Not `asyncio.run`: a test of the nested run may have patched that.
     with asyncio.Runner() as runner:
         result = runner.run(main())
-    gc.collect()
+    if collects:
+        gc.collect()
     assert not unseen, unseen
     assert senders.current() is None
     threads = [t.name for t in threading.enumerate() if t.name.startswith("workbench")]
