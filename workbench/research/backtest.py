@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 import time
@@ -27,8 +26,6 @@ from workbench.trading.actor import Actor
 PROGRESS_AFTER_S = 1.0
 INTERRUPTED = "interrupted"
 """What a result's `ended` says after an interrupt."""
-
-_FROZEN_BY_A_PROGRAM = 1000
 
 
 def backtest(
@@ -97,7 +94,6 @@ def backtest(
     with (
         _left_usable(engine),
         _interruptible(engine),
-        _without_garbage_walks(),
         _progress_bar(timeline.total, progress) as on_progress,
     ):
         engine.run(on_progress)
@@ -144,23 +140,6 @@ def _left_usable(engine: BacktestEngine) -> Generator[None]:
             if (actor.state, ComponentTrigger.FAULT) in COMPONENT_TRANSITIONS:
                 actor.lifecycle.apply(ComponentTrigger.FAULT)
         raise
-
-
-@contextmanager
-def _without_garbage_walks() -> Generator[None]:
-    """Keep the garbage collector from walking what was there before the run, data above all.
-
-    It goes on collecting what the run makes. A program that has frozen its objects itself is left
-    alone; the few hundred that some Pythons freeze when they start do not count.
-    """
-    if gc.get_freeze_count() >= _FROZEN_BY_A_PROGRAM:
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager
