@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import localcontext
 from typing import TypeVar
 
 from workbench.engines.clients import DataClient, ExecutionClient
 from workbench.model.commands import ShutdownSystem
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import ComponentId, run_tag
+from workbench.model.money import MONEY_CONTEXT
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.registry import own_start
@@ -58,7 +60,7 @@ def build(
     senders = runner.senders
     is_live = config.clock is ClockKind.LIVE
     clock = LiveClock(senders.time_event.send) if is_live else SimulatedClock()
-    with runner.bound():
+    with runner.bound(), localcontext(MONEY_CONTEXT):
         channels = runner.take_channels()
         core = TradingCore(clock, channels, senders, run_tag="", limits=config.limits)
         simulated_time = None

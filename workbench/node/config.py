@@ -13,6 +13,7 @@ from workbench.engines.risk import RiskLimits
 from workbench.model.enums import parse_enum
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import TraderId, parse_name
+from workbench.model.settings import SettingsMeta
 from workbench.runtime.runner import BUDGET_S, PAUSE_S
 
 _SHORTEST_S = 1e-6
@@ -26,22 +27,8 @@ class ClockKind(StrEnum):
     SIMULATED = "simulated"
 
 
-class _ConfigMeta(msgspec.StructMeta):
-    """Refuses arguments that are no fields with an error that lists those that are."""
-
-    def __call__(self, *arguments: Any, **given: Any) -> Any:
-        known: tuple[str, ...] = self.__struct_fields__
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"{self.__name__} has no field {', '.join(map(repr, unknown))};"
-                f" it has: {', '.join(known)}"
-            )
-        return super().__call__(*arguments, **given)
-
-
 class TradingNodeConfig(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=_ConfigMeta
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=SettingsMeta
 ):
     """How a node runs.
 

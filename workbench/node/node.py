@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from decimal import localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.model.commands import ShutdownSystem
@@ -16,21 +13,19 @@ from workbench.model.errors import (
     ConfigError,
     LifecycleError,
     StrategyError,
-    ThreadError,
     WorkbenchError,
 )
 from workbench.model.events import LoopStalled
-from workbench.model.money import MONEY_CONTEXT
 from workbench.node import looks
 from workbench.node.builder import build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
 from workbench.node.config import TradingNodeConfig
+from workbench.node.hosting import Host, exactly
 from workbench.node.phases import NodePhase
 from workbench.node.registry import register
 from workbench.node.session import Session
-from workbench.node.signals import stopping_on_signals
 from workbench.node.views import NodeViews
-from workbench.node.waiting import call_on, is_loop_running, retrieve, wait_for
+from workbench.node.waiting import is_loop_running
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _ANSWER_S = 10.0
-_LOOK_S = 0.002
-_SWITCH_INTERVAL_S = 0.0005
 
 
 class TradingNode:
@@ -77,9 +70,7 @@ class TradingNode:
         self._core: TradingCore | None = None
         self._session: Session | None = None
         self._views = NodeViews(self._call)
-        self._task: asyncio.Task[None] | None = None
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._host: Host | None = None
         self._fault_reported = False
 
     # What it is made of
@@ -246,6 +237,7 @@ class TradingNode:
         )
         self._core = self._views.core = built.core
         self._session = Session(self.config, built, self._on_phase)
+        self._host = Host(self._session, str(self.config.trader_id), self._finish)
         self._move(NodeTrigger.BUILD)
 
     def _on_shutdown(self, command: ShutdownSystem) -> None:
@@ -269,17 +261,17 @@ class TradingNode:
         Raises:
             LifecycleError: If it is not built, or was run before.
         """
-        session = self._begin()
+        host = self._begin()
         if thread:
-            self._run_thread(session)
+            host.run_on_thread()
         elif is_loop_running():
-            self._attach(session)
-            self._task = asyncio.get_running_loop().create_task(
-                self._run(session), name=f"workbench node {self.serial}"
-            )
-            self._task.add_done_callback(self._on_task_done)
+            host.run_embedded()
         else:
-            self._run_standalone(session)
+            try:
+                host.run_standalone()
+            except BaseException as error:
+                self._fault_reported = self._fault_reported or error is self.fault
+                raise
             if raise_exception or not isinstance(self.fault, Exception):
                 self._raise_fault()
 
@@ -290,12 +282,10 @@ class TradingNode:
             LifecycleError: If it is not built, or was run before.
             BaseException: What went wrong, if anything did.
         """
-        session = self._begin()
-        self._attach(session)
-        await self._run(session)
+        await self._begin().run_here()
         self._raise_fault()
 
-    def _begin(self) -> Session:
+    def _begin(self) -> Host:
         self._check(NodeTrigger.RUN)
         for actor in self._actors:
             if actor.core is not self._core:
@@ -304,81 +294,19 @@ class TradingNode:
                     " built; make another object, or another node, for each run"
                 )
         self._move(NodeTrigger.RUN)
-        if self._session is None:
+        if self._host is None:
             raise LifecycleError("the node is not built")
-        return self._session
-
-    def _attach(self, session: Session) -> None:
-        """Tie the session to the loop that runs here, before its task has begun."""
-        session.loop, session.thread = asyncio.get_running_loop(), threading.get_ident()
-
-    async def _run(self, session: Session) -> None:
-        try:
-            await session.run()
-        finally:
-            self._finish()
-
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        retrieve(task)
-        # Cancelled before it had begun, it could not finish by itself.
-        self._finish()
-
-    def _run_standalone(self, session: Session) -> None:
-        def stop(signal_name: str) -> None:
-            # Inside a signal handler: nothing here takes a lock.
-            loop = session.loop
-            if loop is None or loop.is_closed():
-                session.request_stop()
-            else:
-                loop.call_soon_threadsafe(_log.info, "stopping on %s", signal_name)
-                loop.call_soon_threadsafe(session.request_stop)
-
-        try:
-            with stopping_on_signals(stop):
-                self._run_to_completion(session)
-        except BaseException as error:
-            self._fault_reported = self._fault_reported or error is self.fault
-            raise
-        finally:
-            self._finish()
-
-    def _run_to_completion(self, session: Session) -> None:
-        # Not `asyncio.run`: where nest_asyncio2 was applied that one leaves its loop open.
-        with asyncio.Runner() as runner:
-            runner.run(self._run(session))
-
-    def _run_thread(self, session: Session) -> None:
-        self._thread = threading.Thread(
-            target=self._run_in_thread,
-            args=(session,),
-            name=f"workbench {self.config.trader_id}",
-            daemon=True,
-        )
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._thread = None
-            self._finish()
-            raise
-        session.begun.wait(_ANSWER_S)
-
-    def _run_in_thread(self, session: Session) -> None:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
-        try:
-            self._run_to_completion(session)
-        finally:
-            sys.setswitchinterval(before)
-            self._finish()
+        return self._host
 
     def _finish(self) -> None:
-        if self._stopped.is_set():
+        host = self._host
+        if host is None or host.stopped.is_set():
             return
         self._move(NodeTrigger.STOP, NodeState.RUNNING)
         with self._lock:
             if self.state is NodeState.STOPPING:
                 self._lifecycle.apply(NodeTrigger.FINISH)
-            self._stopped.set()
+            host.stopped.set()
         self._notify()
 
     # Stop
@@ -399,8 +327,9 @@ class TradingNode:
         """
         self._refuse_inside()
         self.request_stop()
-        self._wait_until_stopped(timeout_s)
-        self._join(timeout_s)
+        if self._host is not None:
+            self._host.wait(timeout_s)
+            self._host.join(timeout_s)
         self._raise_fault()
 
     async def stop_async(self) -> None:
@@ -411,9 +340,8 @@ class TradingNode:
             BaseException: What went wrong during the run, if anything did and nobody was told.
         """
         self.request_stop()
-        await self._until_stopped()
-        while self._thread is not None and self._thread.is_alive():
-            await asyncio.sleep(_LOOK_S)
+        if self._host is not None:
+            await self._host.wait_async()
         self._raise_fault()
 
     def request_stop(self, within_s: float | None = None) -> None:
@@ -436,7 +364,8 @@ class TradingNode:
         if session is None:
             return
         session.request_stop(within_s)
-        if session.loop is not None and session.loop.is_closed() and not self._stopped.is_set():
+        is_over = self._host is None or self._host.stopped.is_set()
+        if session.loop is not None and session.loop.is_closed() and not is_over:
             session.note(
                 WorkbenchError(
                     "the loop the node ran on was closed before the node had stopped; its clients"
@@ -451,32 +380,6 @@ class TradingNode:
                 "one of the node's own callbacks cannot wait until the node has stopped; call"
                 " self.shutdown_system(reason), or node.request_stop()"
             )
-
-    async def _until_stopped(self) -> None:
-        while not self._stopped.is_set():
-            await asyncio.sleep(_LOOK_S)
-
-    def _wait_until_stopped(self, timeout_s: float) -> None:
-        session = self._session
-        if session is None or self._stopped.is_set():
-            return
-        loop = session.loop
-        if loop is None or session.thread != threading.get_ident():
-            in_time = self._stopped.wait(timeout_s)
-        else:
-            with suppress(ThreadError):
-                wait_for(self._until_stopped, loop, timeout_s)
-            in_time = self._stopped.is_set()
-        if not in_time:
-            stalled_s = session.watch.stalled_for_ns / 1e9 if session.watch else 0.0
-            raise WorkbenchError(
-                f"the node did not stop within {timeout_s:g} s (phase: {self.phase.value}, its loop"
-                f" has not answered for {stalled_s:.1f} s); it goes on stopping"
-            )
-
-    def _join(self, timeout_s: float) -> None:
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
 
     def _raise_fault(self) -> None:
         fault = self.fault
@@ -501,15 +404,14 @@ class TradingNode:
             return
         if self.state is NodeState.STOPPING:
             self._refuse_inside()
-            self._wait_until_stopped(self.config.timeout_disconnection_s)
+            if self._host is not None:
+                self._host.wait(self.config.timeout_disconnection_s)
         self._check(NodeTrigger.DISPOSE)
         errors = self._dispose_actors()
-        self._join(self.config.timeout_disconnection_s)
+        if self._host is not None:
+            self._host.join(self.config.timeout_disconnection_s)
         self._move(NodeTrigger.DISPOSE)
-        loop = None if self._session is None else self._session.loop
-        state = (
-            "never run" if loop is None else "closed" if loop.is_closed() else "the host's, open"
-        )
+        state = "never run" if self._host is None else self._host.loop_state
         _log.info("node %s disposed; loop: %s", self.config.trader_id, state)
         on_its_way = sys.exc_info()[1]
         first = on_its_way or next(iter(errors), None)
@@ -545,18 +447,7 @@ class TradingNode:
         return self._call(lambda: function(*arguments), _ANSWER_S)
 
     def _call(self, function: Callable[[], _T], timeout_s: float) -> _T:
-        session = self._session
-        loop = None if session is None else session.loop
-        if session is None or loop is None or session.thread == threading.get_ident():
-            return _exactly(function)
-        while not self._stopped.is_set():
-            try:
-                return call_on(loop, lambda: _exactly(function), timeout_s)
-            except ThreadError:
-                # Where the node stopped meanwhile, its loop runs nothing any more.
-                if not self._stopped.is_set():
-                    raise
-        return _exactly(function)
+        return exactly(function) if self._host is None else self._host.call(function, timeout_s)
 
     # Views
 
@@ -596,12 +487,6 @@ class TradingNode:
 
     def _repr_html_(self) -> str:
         return looks.to_html(self)
-
-
-def _exactly(function: Callable[[], _T]) -> _T:
-    """Call with the decimal context that the node computes in, whatever the caller's is."""
-    with localcontext(MONEY_CONTEXT):
-        return function()
 
 
 def _callable(factory: _T, what: str) -> _T:

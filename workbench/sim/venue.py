@@ -14,6 +14,7 @@ from workbench.model.errors import ConfigError
 from workbench.model.identifiers import AccountId, Venue, parse_name
 from workbench.model.instruments import Instrument, to_decimal
 from workbench.model.money import Currency, Money, currency
+from workbench.model.settings import SettingsMeta
 
 
 class FillOn(StrEnum):
@@ -30,7 +31,7 @@ class BarPath(StrEnum):
     ADAPTIVE = "adaptive"
 
 
-class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta):
     """How a venue is simulated; plain values are taken and made exact.
 
     Attributes:
