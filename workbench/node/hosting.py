@@ -1,0 +1,194 @@
+"""Where a session runs: in the loop that runs here, in one of its own, or on its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import localcontext
+from typing import TypeVar
+
+from workbench.model.errors import ThreadError, WorkbenchError
+from workbench.model.money import MONEY_CONTEXT
+from workbench.node.session import Session
+from workbench.node.signals import stopping_on_signals
+from workbench.node.waiting import call_on, retrieve, wait_for
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_BEGIN_S = 10.0
+_LOOK_S = 0.002
+_SWITCH_INTERVAL_S = 0.0005
+
+
+class Host:
+    """Gives a session a loop, waits for its end, and reaches into it from other threads.
+
+    Args:
+        session: What runs.
+        name: For the thread and the task.
+        finish: Called on the session's thread when it has ended, once at least.
+
+    Attributes:
+        stopped: Set by `finish`, when there is nothing more to wait for.
+    """
+
+    def __init__(self, session: Session, name: str, finish: Callable[[], None]) -> None:
+        self.stopped = threading.Event()
+        self._session = session
+        self._name = name
+        self._finish = finish
+        self._task: asyncio.Task[None] | None = None
+        self._thread: threading.Thread | None = None
+
+    # Running
+
+    def run_embedded(self) -> None:
+        """Start a task in the loop that runs here, and return at once."""
+        self._attach()
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._run(), name=f"workbench {self._name}")
+        self._task.add_done_callback(self._on_task_done)
+
+    async def run_here(self) -> None:
+        """Run in the loop that runs here, to completion."""
+        self._attach()
+        await self._run()
+
+    def run_standalone(self) -> None:
+        """Run in a loop of its own, to completion; signals stop it."""
+        try:
+            with stopping_on_signals(self._stop_on_signal):
+                self._run_to_completion()
+        finally:
+            self._finish()
+
+    def run_on_thread(self) -> None:
+        """Run in a loop on a thread of its own; return when it has begun."""
+        self._thread = threading.Thread(
+            target=self._run_in_thread, name=f"workbench {self._name}", daemon=True
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+            self._finish()
+            raise
+        self._session.begun.wait(_BEGIN_S)
+
+    def _attach(self) -> None:
+        """Tie the session to the loop that runs here, before its task has begun."""
+        session = self._session
+        session.loop, session.thread = asyncio.get_running_loop(), threading.get_ident()
+
+    async def _run(self) -> None:
+        try:
+            await self._session.run()
+        finally:
+            self._finish()
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        retrieve(task)
+        # Cancelled before it had begun, it could not finish by itself.
+        self._finish()
+
+    def _run_to_completion(self) -> None:
+        # Not `asyncio.run`: where nest_asyncio2 was applied that one leaves its loop open.
+        with asyncio.Runner() as runner:
+            runner.run(self._run())
+
+    def _run_in_thread(self) -> None:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
+        try:
+            self._run_to_completion()
+        finally:
+            sys.setswitchinterval(before)
+            self._finish()
+
+    def _stop_on_signal(self, signal_name: str) -> None:
+        # Inside a signal handler: nothing here takes a lock.
+        session = self._session
+        loop = session.loop
+        if loop is None or loop.is_closed():
+            session.request_stop()
+        else:
+            loop.call_soon_threadsafe(_log.info, "stopping on %s", signal_name)
+            loop.call_soon_threadsafe(session.request_stop)
+
+    # Waiting
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it has stopped; its tasks go on meanwhile.
+
+        Raises:
+            WorkbenchError: If it has not by then.
+        """
+        session = self._session
+        loop = session.loop
+        if self.stopped.is_set():
+            return
+        if loop is None or session.thread != threading.get_ident():
+            self.stopped.wait(timeout_s)
+        else:
+            with suppress(ThreadError):
+                wait_for(self._until_stopped, loop, timeout_s)
+        if not self.stopped.is_set():
+            stalled_s = session.watch.stalled_for_ns / 1e9 if session.watch else 0.0
+            raise WorkbenchError(
+                f"the node did not stop within {timeout_s:g} s (phase: {session.phase.value}, its"
+                f" loop has not answered for {stalled_s:.1f} s); it goes on stopping"
+            )
+
+    async def wait_async(self) -> None:
+        """Wait until it has stopped and its thread, if it had one, has ended."""
+        await self._until_stopped()
+        while self._thread is not None and self._thread.is_alive():
+            await asyncio.sleep(_LOOK_S)
+
+    async def _until_stopped(self) -> None:
+        while not self.stopped.is_set():
+            await asyncio.sleep(_LOOK_S)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of its thread, if it had one."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    # Reaching in
+
+    def call(self, function: Callable[[], _T], timeout_s: float) -> _T:
+        """Call on the session's thread where it runs, here where it does not.
+
+        Raises:
+            ThreadError: If its loop does not answer in time.
+        """
+        session = self._session
+        loop = session.loop
+        if loop is None or session.thread == threading.get_ident():
+            return exactly(function)
+        while not self.stopped.is_set():
+            try:
+                return call_on(loop, lambda: exactly(function), timeout_s)
+            except ThreadError:
+                # Where it stopped meanwhile, its loop runs nothing any more.
+                if not self.stopped.is_set():
+                    raise
+        return exactly(function)
+
+    @property
+    def loop_state(self) -> str:
+        """Return what became of its loop."""
+        loop = self._session.loop
+        if loop is None:
+            return "never run"
+        return "closed" if loop.is_closed() else "the host's, open"
+
+
+def exactly(function: Callable[[], _T]) -> _T:
+    """Call with the decimal context that the node computes in, whatever the caller's is."""
+    with localcontext(MONEY_CONTEXT):
+        return function()
