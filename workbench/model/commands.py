@@ -27,8 +27,8 @@ class DataKind(StrEnum):
     BARS = "bars"
 
 
-class Subscribe(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """Send this data to `component_id` from now on; `bar_type` for bars only."""
+class DataCommandFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What all data commands share: who asks, for which data; `bar_type` for bars only."""
 
     component_id: ComponentId
     kind: DataKind
@@ -38,30 +38,21 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     ts_init: int
 
 
-class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class Subscribe(DataCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
+    """Send this data to `component_id` from now on."""
+
+
+class Unsubscribe(DataCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Send this data to `component_id` no longer."""
 
-    component_id: ComponentId
-    kind: DataKind
-    instrument_id: InstrumentId
-    bar_type: BarType | None = None
-    client_id: ClientId | None = None
-    ts_init: int
 
-
-class RequestData(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class RequestData(DataCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Ask for history: `start <= ts_event < end` (nanoseconds; None: no bound), newest `limit`."""
 
     request_id: int
-    component_id: ComponentId
-    kind: DataKind
-    instrument_id: InstrumentId
-    bar_type: BarType | None = None
     start: int | None = None
     end: int | None = None
     limit: int | None = None
-    client_id: ClientId | None = None
-    ts_init: int
 
 
 class DataResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
@@ -78,57 +69,46 @@ class DataResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True
     ts_init: int
 
 
-class SubmitOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class TradingCommandFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What all trading commands share; `client_id` where not the client of the venue is meant."""
+
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    client_id: ClientId | None = None
+    ts_init: int
+
+
+class OrderCommandFields(TradingCommandFields, frozen=True, kw_only=True, gc=False):
+    """What the trading commands about one order share."""
+
+    client_order_id: ClientOrderId
+
+
+class SubmitOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Send an order; `order` holds all that defines it."""
 
-    strategy_id: StrategyId
-    instrument_id: InstrumentId
-    client_order_id: ClientOrderId
     order: OrderInitialized
-    client_id: ClientId | None = None
-    ts_init: int
 
 
-class ModifyOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class ModifyOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Change quantity or price of an open order; None leaves one as it is."""
 
-    strategy_id: StrategyId
-    instrument_id: InstrumentId
-    client_order_id: ClientOrderId
     quantity: Decimal | None = None
     price: Decimal | None = None
-    client_id: ClientId | None = None
-    ts_init: int
 
 
-class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class CancelOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Cancel one order."""
 
-    strategy_id: StrategyId
-    instrument_id: InstrumentId
-    client_order_id: ClientOrderId
-    client_id: ClientId | None = None
-    ts_init: int
 
-
-class CancelAllOrders(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class CancelAllOrders(TradingCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Cancel all open orders of a strategy in an instrument, of one side or both."""
 
-    strategy_id: StrategyId
-    instrument_id: InstrumentId
     side: OrderSide | None = None
-    client_id: ClientId | None = None
-    ts_init: int
 
 
-class QueryOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+class QueryOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
     """Ask the venue what became of an order; the answer is an `OrderStatusReport`."""
-
-    strategy_id: StrategyId
-    instrument_id: InstrumentId
-    client_order_id: ClientOrderId
-    client_id: ClientId | None = None
-    ts_init: int
 
 
 class ShutdownSystem(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
+from typing import Self
 
 from workbench.model.errors import ConfigError
 
 
-def _period(value: int) -> int:
-    if value < 1:
-        raise ConfigError(f"a period must be 1 or more; got {value}")
-    return value
+class MovingAverage(ABC):
+    """What the moving averages share; use `SMA` or `EMA`.
+
+    Args:
+        period: 1 or more.
+
+    Attributes:
+        value: The average; NaN before the first value.
+    """
+
+    def __init__(self, period: int) -> None:
+        if period < 1:
+            raise ConfigError(f"a period must be 1 or more; got {period}")
+        self.period = period
+        self.value = float("nan")
+
+    @abstractmethod
+    def update(self, value: float) -> float:
+        """Take the next value and return the average."""
+
+    def warm_up(self, values: Iterable[float]) -> Self:
+        """Take many values, oldest first (any float array or list), and return itself."""
+        for value in values:
+            self.update(float(value))
+        return self
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.__init__(self.period)
+
+    def __repr__(self) -> str:
+        """Return the period and value."""
+        return f"{type(self).__name__}({self.period}, value={self.value:g})"
 
 
-class SMA:
+class SMA(MovingAverage):
     """Simple moving average: the mean of the last `period` values.
 
     The running sum is made anew once per period, so that rounding errors do not pile up.
@@ -31,8 +62,7 @@ class SMA:
     """
 
     def __init__(self, period: int) -> None:
-        self.period = _period(period)
-        self.value = float("nan")
+        super().__init__(period)
         self._window: deque[float] = deque(maxlen=period)
         self._sum = 0.0
         self._until_resum = period
@@ -56,22 +86,8 @@ class SMA:
         self.value = self._sum / len(window)
         return self.value
 
-    def warm_up(self, values: Iterable[float]) -> SMA:
-        """Take many values, oldest first (any float array or list), and return itself."""
-        for value in values:
-            self.update(float(value))
-        return self
 
-    def reset(self) -> None:
-        """Forget everything."""
-        self.__init__(self.period)
-
-    def __repr__(self) -> str:
-        """Return the period and value."""
-        return f"SMA({self.period}, value={self.value:g})"
-
-
-class EMA:
+class EMA(MovingAverage):
     """Exponential moving average with alpha = 2 / (period + 1), started at the first value.
 
     `value += alpha * (x - value)`.
@@ -89,9 +105,8 @@ class EMA:
     """
 
     def __init__(self, period: int) -> None:
-        self.period = _period(period)
+        super().__init__(period)
         self.alpha = 2 / (period + 1)
-        self.value = float("nan")
         self.count = 0
 
     @property
@@ -107,17 +122,3 @@ class EMA:
             self.value = value
         self.count += 1
         return self.value
-
-    def warm_up(self, values: Iterable[float]) -> EMA:
-        """Take many values, oldest first (any float array or list), and return itself."""
-        for value in values:
-            self.update(float(value))
-        return self
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.__init__(self.period)
-
-    def __repr__(self) -> str:
-        """Return the period and value."""
-        return f"EMA({self.period}, value={self.value:g})"
