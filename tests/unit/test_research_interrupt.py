@@ -163,8 +163,8 @@ def test_a_backtest_on_another_thread_leaves_interrupts_to_the_program() -> None
         def run():
             found.append(wb.backtest(Waiting(), wb.sample_quotes(9), instrument=PAIR))
         thread = threading.Thread(target=run)
-        thread.start()
         try:
+            thread.start()
             while thread.is_alive():
                 time.sleep(0.001)
         except KeyboardInterrupt:

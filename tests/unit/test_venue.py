@@ -59,7 +59,7 @@ def test_a_wrong_value_is_named(given: dict[str, Any], text: str) -> None:
 
 
 def test_a_typo_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no field .latency.; it has: name, .*latency_ns"):
+    with pytest.raises(ConfigError, match=r"no field .latency.; it has: name, .*latency_ns"):
         SimulatedVenue(latency=1)  # type: ignore[call-arg]
 
 
