@@ -62,6 +62,22 @@ def test_a_node_on_its_own_thread_runs_is_reached_and_stops() -> None:
     assert len(node.fills()) == 2
 
 
+def test_overlapping_nodes_on_threads_leave_the_switch_interval_as_it_was() -> None:
+    before = sys.getswitchinterval()
+    first = on_thread(trader_id="FIRST")
+    second = on_thread(trader_id="SECOND")
+    try:
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+        first.stop()
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+        second.stop()
+        assert sys.getswitchinterval() == before
+    finally:
+        sys.setswitchinterval(before)
+        first.dispose()
+        second.dispose()
+
+
 def test_an_order_from_another_thread_is_refused_and_says_what_to_do() -> None:
     strategy, feed = Trader(), Feed()
     node = on_thread(strategy, feed=feed)

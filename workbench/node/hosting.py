@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,12 +15,12 @@ from workbench.model.money import MONEY_CONTEXT
 from workbench.node.session import Session
 from workbench.node.signals import stopping_on_signals
 from workbench.node.waiting import call_on, retrieve, wait_for
+from workbench.runtime.switching import quick_switching
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _BEGIN_S = 10.0
 _LOOK_S = 0.002
-_SWITCH_INTERVAL_S = 0.0005
 
 
 class Host:
@@ -101,12 +100,11 @@ class Host:
             runner.run(self._run())
 
     def _run_in_thread(self) -> None:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
         try:
-            self._run_to_completion()
+            # From the start on: connecting, too, must not hold up the threads beside it.
+            with quick_switching():
+                self._run_to_completion()
         finally:
-            sys.setswitchinterval(before)
             self._finish()
 
     def _stop_on_signal(self, signal_name: str) -> None:
