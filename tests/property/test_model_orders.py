@@ -132,10 +132,10 @@ class AnOrderUnderRandomEvents(RuleBasedStateMachine):
     def refuse(self, kind: type[e.OrderModifyRejected]) -> None:
         assert self.apply(kind(**self.ids(), reason="x")) is None
 
-    @rule()
-    def refuse_a_modification_here(self) -> None:
+    @rule(kind=st.sampled_from([e.OrderModifyRejected, e.OrderCancelRejected]))
+    def refuse_here(self, kind: type[e.OrderModifyRejected]) -> None:
         before = copy.deepcopy(self.order)
-        self.apply(e.OrderModifyRejected(**self.ids(), reason="x", code="PRICE_INVALID"))
+        self.apply(kind(**self.ids(), reason="x", code="ORDER_NOT_OPEN"))
         before.ts_last = self.order.ts_last
         assert self.order == before
 

@@ -1008,3 +1008,42 @@ def test_a_newer_definition_of_an_instrument_moves_the_grid_of_its_orders() -> N
     exchange.process(CurrencyPair.define("AUD/USD.SIM", price_increment="0.01"))
     (order,) = exchange.open_orders()
     assert order.ticks == 90
+
+
+def test_a_modify_after_a_cancel_does_not_take_the_cancel_back() -> None:
+    def rest(s: Script) -> None:
+        s.limit("buy", 1, "0.90000")
+
+    def cancel_and_modify(s: Script) -> None:
+        s.cancel_order(s.mine[0])
+        s.modify_order(s.mine[0], price="0.80000")
+
+    seen: list[OrderStatus] = []
+    script, _ = run(
+        [rest, None, cancel_and_modify, lambda s: seen.append(s.mine[0].status)],
+        [quote(ts, 1.0, 1.1) for ts in (10, 20, 30, 32, 40)],
+        latency_ns=5,
+    )
+    assert seen == [OrderStatus.PENDING_CANCEL]
+    rejected = next(x for x in script.heard if isinstance(x, e.OrderModifyRejected))
+    assert (rejected.code, rejected.reason) == ("ORDER_NOT_OPEN", "the order is pending_cancel")
+    assert script.told()[-1] == "Canceled"
+
+
+def test_with_cash_an_order_on_its_way_is_paid_for_whatever_is_asked_of_it() -> None:
+    def twice(s: Script) -> None:
+        s.market("buy", 90_000)
+
+    def modify(s: Script) -> None:
+        s.modify_order(s.mine[0], quantity=80_000)
+        twice(s)
+
+    script, engine = run(
+        [twice, modify, twice],
+        [quote(ts, 0.9, 1.0) for ts in (10, 20, 22, 24, 40)],
+        account_type="cash",
+        starting_balances="100_000 USD",
+        latency_ns=15,
+    )
+    assert [order.status.value for order in script.mine] == ["filled", "denied", "denied"]
+    assert engine.exchanges[0].account.state(0).balances[0].total == 10_000

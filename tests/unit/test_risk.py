@@ -304,6 +304,16 @@ def test_what_an_order_claims_is_free_again_when_it_is_over(end: Any) -> None:
     assert desk.submit(desk.buy(500, "1.0")) == ""
 
 
+def test_a_modify_that_is_refused_leaves_what_an_order_on_its_way_claims() -> None:
+    desk = Desk("cash", "100 USD")
+    order = desk.buy(90, "1.0")
+    assert desk.submit(order) == ""
+    desk.apply(order, e.OrderSubmitted, account_id="SIM-001")
+    assert desk.modify(order, quantity=D(80)) == "ORDER_NOT_OPEN"
+    desk.risk.on_event(desk.events[-1])
+    assert desk.submit(desk.buy(90, "1.0")) == "INSUFFICIENT_FUNDS"
+
+
 def test_a_partial_fill_leaves_the_rest_claimed() -> None:
     desk = Desk(balance="25 USD")
     order = desk.buy(400)  # 400 x 1.1 x 0.05 = 22

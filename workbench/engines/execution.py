@@ -203,6 +203,7 @@ class ExecutionEngine:
                 strategy_id=command.strategy_id,
                 instrument_id=command.instrument_id,
                 client_order_id=command.client_order_id,
+                code="ORDER_NOT_OPEN",
                 reason=f"the order is {became}",
                 ts_event=now,
                 ts_init=now,

@@ -386,7 +386,13 @@ class RiskEngine:
         )
 
 
-_NOT_SHOWN_YET = (OrderSubmitted, OrderPendingUpdate, OrderPendingCancel, OrderCancelRejected)
+_NOT_SHOWN_YET = (
+    OrderSubmitted,
+    OrderPendingUpdate,
+    OrderPendingCancel,
+    OrderModifyRejected,
+    OrderCancelRejected,
+)
 """Events after which an order that its account did not show still does not show there."""
 
 

@@ -129,7 +129,7 @@ class OrderPendingCancel(OrderEvent, frozen=True, kw_only=True, gc=False, tag=Tr
 class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """A modification was refused; the order is as it was.
 
-    `code` is set where our risk engine refused it, so that it was never sent and leaves what is
+    `code` is set where it was refused on our side, so that it was never sent and leaves what is
     pending at the venue pending; it is empty where the venue refused it.
     """
 
@@ -139,9 +139,10 @@ class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=T
 
 
 class OrderCancelRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
-    """A cancel was refused; the order is as it was."""
+    """A cancel was refused; the order is as it was. `code` as in `OrderModifyRejected`."""
 
     reason: str
+    code: str = ""
     account_id: AccountId | None = None
 
 

@@ -208,14 +208,10 @@ def _pender(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
     return pend
 
 
-def _modify_rejected(order: Order, event: e.OrderModifyRejected) -> None:
-    # A modification that was refused here never left: what is pending at the venue still is.
+def _refused(order: Order, event: e.OrderModifyRejected | e.OrderCancelRejected) -> None:
+    # What was refused here never left: what is pending at the venue still is.
     if not event.code:
         _settle_pending(order)
-
-
-def _cancel_rejected(order: Order, _: e.OrderCancelRejected) -> None:
-    _settle_pending(order)
 
 
 def _updated(order: Order, event: e.OrderUpdated) -> None:
@@ -292,8 +288,8 @@ _APPLY: dict[type[e.OrderEvent], Callable[[Order, Any], None]] = {
     e.OrderTriggered: _triggered,
     e.OrderPendingUpdate: _pender(OrderTrigger.PEND_UPDATE),
     e.OrderPendingCancel: _pender(OrderTrigger.PEND_CANCEL),
-    e.OrderModifyRejected: _modify_rejected,
-    e.OrderCancelRejected: _cancel_rejected,
+    e.OrderModifyRejected: _refused,
+    e.OrderCancelRejected: _refused,
     e.OrderUpdated: _updated,
     e.OrderFilled: _filled,
 }
