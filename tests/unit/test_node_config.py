@@ -43,6 +43,14 @@ def test_a_value_that_does_not_fit_is_refused_at_construction(
         wb.TradingNodeConfig(**{field: value})
 
 
+def test_conflation_is_refused_with_a_simulated_clock_since_a_replay_is_lossless() -> None:
+    with pytest.raises(ConfigError, match=r"conflate_above drops market data.*must be lossless"):
+        wb.TradingNodeConfig(clock=ClockKind.SIMULATED, conflate_above=100)
+    with pytest.raises(ConfigError, match="must be lossless"):
+        wb.TradingNodeConfig.from_dict({"clock": "simulated", "conflate_above": 100})
+    assert wb.TradingNodeConfig(conflate_above=100).conflate_above == 100
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         wb.TradingNodeConfig().budget_s = 1.0  # pyright: ignore

@@ -44,7 +44,7 @@ class TradingNodeConfig(
         budget_s: How long messages are handled before the loop's other work gets its turn.
         pause_s: That turn; at least 0.0005.
         conflate_above: From this many waiting data events on keep only the latest of each
-            instrument, and report the gap; None keeps everything.
+            instrument, and report the gap; None keeps everything, as a replay must.
         stall_threshold_s: From how long on a loop that does not run is a stall.
         max_quote_age_s: After a stall, how old a quote may have been at its end to count as fresh.
 
@@ -77,6 +77,11 @@ class TradingNodeConfig(
         if above is not None and (type(above) is not int or above < 1):
             raise ConfigError(
                 f"conflate_above is a whole number, 1 or more, or None; got {above!r}"
+            )
+        if above is not None and self.clock is ClockKind.SIMULATED:
+            raise ConfigError(
+                "conflate_above drops market data, and a replay into a node with clock='simulated'"
+                f" must be lossless; leave it out, or use the live clock. Got {above}"
             )
         if not isinstance(self.limits, RiskLimits):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"limits is a wb.RiskLimits; got {self.limits!r}")
