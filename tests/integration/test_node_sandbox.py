@@ -10,6 +10,7 @@ import pytest
 import workbench as wb
 from tests.node_fakes import OTHER, PAIR, Watcher, run, simulated, until, until_running
 from workbench.model.errors import ConfigError
+from workbench.node import ClockKind
 
 
 class Collector(Watcher):
@@ -95,6 +96,16 @@ def test_a_synthetic_market_that_cannot_be_is_refused(settings: dict[str, Any]) 
         ({"speed": 3.0}, "speed= is for history"),
         ({"data": wb.sample_bars(3), "speed": -1.0}, "speed must be positive"),
         ({"data": wb.sample_bars(3), "on_exhausted": "wait"}, "on_exhausted must be"),
+        ({"on_exhausted": "bogus"}, "on_exhausted= is for history"),
+        ({"on_exhausted": "idle"}, "on_exhausted= is for history"),
+        (
+            {"data": wb.Replay(wb.sample_bars(3), PAIR), "on_exhausted": "idle"},
+            r"on_exhausted= .* wb\.Replay\(\.\.\.\) has its own",
+        ),
+        (
+            {"data": wb.sample_bars(3), "config": wb.TradingNodeConfig(conflate_above=100)},
+            "must be lossless",
+        ),
     ],
 )
 def test_what_a_sandbox_cannot_use_is_refused_before_there_is_a_node(
@@ -105,6 +116,16 @@ def test_what_a_sandbox_cannot_use_is_refused_before_there_is_a_node(
     with pytest.raises(ConfigError, match=said):
         wb.sandbox(arguments.pop("strategy"), **arguments)
     assert len(wb.nodes()) <= before
+
+
+def test_a_second_replay_in_one_node_is_refused_when_it_is_built() -> None:
+    node = wb.TradingNode(wb.TradingNodeConfig(clock=ClockKind.SIMULATED))
+    for _ in range(2):
+        node.add_data_client_factory(wb.Replay(wb.sample_bars(3), PAIR))
+    with pytest.raises(ConfigError, match="two replays.*give one replay all the data"):
+        node.build()
+    assert node.state == "CREATED"
+    node.dispose()
 
 
 def test_a_sandbox_takes_a_factory_and_keeps_the_clock_it_needs() -> None:

@@ -17,6 +17,7 @@ from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.registry import own_start
 from workbench.runtime.clock import LiveClock, SimulatedClock
 from workbench.runtime.runner import AsyncRunner
+from workbench.sim import ReplayDataClient
 from workbench.sim.simulated_time import SimulatedTime
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
@@ -49,7 +50,7 @@ def build(
     """Put a node's parts together; the runner's senders are bound only meanwhile.
 
     Raises:
-        ConfigError: If a factory makes no client, or two of one name.
+        ConfigError: If a factory makes no client, two have one name, or two are replays.
     """
     runner = AsyncRunner(
         conflate_above=config.conflate_above,
@@ -78,7 +79,9 @@ def build(
         see_data = core.dispatcher.before_data.append
         context = BuildContext(clock, channels, senders, see_data, shutdown)
         for factory in data_factories:
-            core.data.add_client(_client(factory, factory(context), DataClient))
+            client = _client(factory, factory(context), DataClient)
+            _refuse_second_replay(client, core.data.clients)
+            core.data.add_client(client)
         for exec_factory in exec_factories:
             core.execution.add_client(_client(exec_factory, exec_factory(context), ExecutionClient))
         # A replay has set the clock by now; its orders have the ids that its backtest gives them.
@@ -93,3 +96,12 @@ def _client(factory: object, made: _C, kind: type[_C]) -> _C:
     if not isinstance(made, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"{factory!r} must return a {kind.__name__}; it returned {made!r}")
     return made
+
+
+def _refuse_second_replay(client: DataClient, others: Sequence[DataClient]) -> None:
+    is_replay = isinstance(client, ReplayDataClient)
+    if is_replay and any(isinstance(other, ReplayDataClient) for other in others):
+        raise ConfigError(
+            "there are two replays in this node, and each would drive its clock; give one replay"
+            " all the data: wb.Replay({instrument: first, another: second}, [instrument, another])"
+        )

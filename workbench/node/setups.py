@@ -13,6 +13,7 @@ from workbench.node.clients import Replay, Simulated, as_instruments
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
 from workbench.node.synthetic import Synthetic
+from workbench.sim import OnExhausted
 from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
 
@@ -126,7 +127,8 @@ def sandbox(
         factory = Replay(
             data, instruments, speed=speed, on_exhausted=on_exhausted, start=start, end=end
         )
-    _refuse_unused(data, factory, speed=speed, start=start, end=end)
+    idle = None if on_exhausted == OnExhausted.STOP else on_exhausted
+    _refuse_unused(data, factory, speed=speed, on_exhausted=idle, start=start, end=end)
     kind = ClockKind.SIMULATED if isinstance(factory, Replay) else ClockKind.LIVE
     node = TradingNode(msgspec.structs.replace(config or TradingNodeConfig(), clock=kind))
     node.add_data_client_factory(factory)
