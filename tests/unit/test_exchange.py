@@ -1047,3 +1047,35 @@ def test_with_cash_an_order_on_its_way_is_paid_for_whatever_is_asked_of_it() -> 
     )
     assert [order.status.value for order in script.mine] == ["filled", "denied", "denied"]
     assert engine.exchanges[0].account.state(0).balances[0].total == 10_000
+
+
+def test_with_next_open_a_limit_repriced_through_the_market_waits_for_the_next_open() -> None:
+    def rest(s: Script) -> None:
+        s.limit("buy", 2, "5.00", SHARE)
+
+    def through(s: Script) -> None:
+        s.modify_order(s.mine[0], price="30.00")
+
+    bars = [bar(1, (10, 12, 9, 11)), bar(2, (10, 12, 9, 11)), bar(3, (20, 25, 19, 21))]
+    script, engine = run([rest, through], bars, SHARE, fill_on="next_open")
+    filled = [(x.price, x.ts_event) for x in script.heard if isinstance(x, e.OrderFilled)]
+    assert filled == [(D("20.00"), 3)]
+    assert script.told().count("Accepted") == 1
+    assert engine.exchanges[0].open_orders() == []
+
+
+def test_a_limit_repriced_back_from_the_market_rests_again() -> None:
+    def rest(s: Script) -> None:
+        s.limit("buy", 2, "5.00", SHARE)
+
+    def there_and_back(s: Script) -> None:
+        s.modify_order(s.mine[0], price="30.00")
+        s.modify_order(s.mine[0], price="29.00")
+        s.modify_order(s.mine[0], price="8.00")
+
+    bars = [bar(1, (10, 12, 9, 11)), bar(2, (10, 12, 9, 11)), bar(3, (20, 25, 7, 21))]
+    script, _ = run([rest, there_and_back], bars, SHARE, fill_on="next_open")
+    filled = [x for x in script.heard if isinstance(x, e.OrderFilled)]
+    assert [(x.price, x.ts_event, x.liquidity) for x in filled] == [
+        (D("8.00"), 3, LiquiditySide.MAKER)
+    ]

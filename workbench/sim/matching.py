@@ -51,6 +51,7 @@ class VenueOrder:
     price: Decimal | None
     ticks: int
     filled: Decimal = ZERO
+    is_accepted: bool = False
     is_over: bool = False
 
     @property
@@ -198,8 +199,10 @@ class MatchingEngine:
 
     def place(self, order: VenueOrder) -> None:
         """Match a new order, and let what remains rest, end or slip as its kind demands."""
-        on_bars = isinstance(self.source, (Bar, BidAskBar, Top))
-        self._place(order, waits=self._waits_for_open and on_bars)
+        self._place(order, waits=self._takers_wait())
+
+    def _takers_wait(self) -> bool:
+        return self._waits_for_open and isinstance(self.source, (Bar, BidAskBar, Top))
 
     def _place(self, order: VenueOrder, *, waits: bool) -> None:
         definition = order.definition
@@ -222,7 +225,9 @@ class MatchingEngine:
         force = definition.time_in_force
         if definition.order_type is OrderType.LIMIT and force is TimeInForce.GTC:
             self.resting[definition.client_order_id] = order
-            self._listener.accepted(order)
+            if not order.is_accepted:
+                order.is_accepted = True
+                self._listener.accepted(order)
         if offer is not None:
             self._take(order, offer)
         elif force is not TimeInForce.GTC:
@@ -247,9 +252,17 @@ class MatchingEngine:
         order.ticks = _ticks(price, self.instrument)
 
     def rematch(self, order: VenueOrder) -> None:
-        """Let an order that got another price take what it reaches now."""
+        """Let an order that got another price take what it reaches now, or wait as a new one."""
         offer = self._offer(order.side)
-        if offer is not None and order.is_reached(offer):
+        takes = offer is not None and order.is_reached(offer)
+        client_order_id = order.definition.client_order_id
+        if self._takers_wait():
+            if takes and self.resting.pop(client_order_id, None) is not None:
+                self.deferred.append(order)
+            elif not takes and order.is_accepted and order in self.deferred:
+                self.deferred.remove(order)
+                self.resting[client_order_id] = order
+        elif offer is not None and takes:
             self._take(order, offer)
 
     def remove(self, order: VenueOrder) -> None:
