@@ -490,4 +490,5 @@ class Session:
         if self.watch is not None:
             self.watch.stop()
         self._core.lanes.close()
+        self._core.release_thread()
         self._enter(NodePhase.IDLE)

@@ -22,7 +22,6 @@ from workbench.model.errors import ConfigError, InstrumentError, LifecycleError,
 from workbench.model.events import TimeEvent
 from workbench.model.identifiers import ComponentId, InstrumentId
 from workbench.model.instruments import Instrument
-from workbench.runtime.clock import Clock
 from workbench.runtime.lifecycle import (
     COMPONENT_TRANSITIONS,
     ComponentState,
@@ -39,12 +38,13 @@ class ActorClock:
     """The node's clock as one actor sees it: its timers have names of their own.
 
     Args:
-        clock: The node's clock.
+        core: Whose clock it is, and whose thread timers belong to.
         actor: Whose timers these are.
     """
 
-    def __init__(self, clock: Clock, actor: Actor) -> None:
-        self._clock = clock
+    def __init__(self, core: TradingCore, actor: Actor) -> None:
+        self._core = core
+        self._clock = core.clock
         self._actor = actor
         self._prefix = f"{actor.component_id}:"
 
@@ -69,7 +69,9 @@ class ActorClock:
 
         Raises:
             ConfigError: If the name is in use or the datetime has no zone.
+            ThreadError: On another thread than the node's.
         """
+        self._core.check_thread("timers", f"clock.set_alert, {name!r}, at")
         if isinstance(at, datetime):
             if at.tzinfo is None:
                 raise ConfigError(f"alert {name!r}: give the datetime a zone, such as datetime.UTC")
@@ -96,7 +98,9 @@ class ActorClock:
 
         Raises:
             ConfigError: If the name is in use or the interval is not positive.
+            ThreadError: On another thread than the node's.
         """
+        self._core.check_thread("timers", f"clock.set_timer, {name!r}, interval")
         if isinstance(interval, timedelta):
             interval = interval // timedelta(microseconds=1) * 1000
         self._clock.set_timer(
@@ -108,7 +112,12 @@ class ActorClock:
         )
 
     def cancel_timer(self, name: str) -> bool:
-        """Stop a timer or alert; return whether there was one."""
+        """Stop a timer or alert; return whether there was one.
+
+        Raises:
+            ThreadError: On another thread than the node's.
+        """
+        self._core.check_thread("timers", f"clock.cancel_timer, {name!r}")
         return self._clock.cancel_timer(self._prefix + name)
 
     @property
@@ -277,7 +286,7 @@ class Actor:
             self.reset()
         self._core = core
         self.component_id = component_id
-        self.clock = ActorClock(core.clock, self)
+        self.clock = ActorClock(core, self)
         self.log = logging.getLogger(f"workbench.strategy.{component_id}")
         self.lifecycle.what = str(component_id)
 
@@ -423,6 +432,8 @@ class Actor:
         bar_type: BarType | None = None,
     ) -> None:
         core = self.core
+        verb = "subscribe" if command is Subscribe else "unsubscribe"
+        core.check_thread("subscriptions", f"{verb}_{kind.value}, ...")
         core.senders.data_command.send(
             command(
                 component_id=self.component_id,
@@ -492,6 +503,7 @@ class Actor:
         limit: int | None,
     ) -> int:
         core = self.core
+        core.check_thread("requests", f"request_{kind.value}, ...")
         request_id = core.next_request_id()
         core.senders.data_command.send(
             RequestData(

@@ -128,16 +128,24 @@ class TradingCore:
         """Make the calling thread the one all state belongs to."""
         self._thread = threading.get_ident()
 
-    def check_thread(self) -> None:
+    def release_thread(self) -> None:
+        """Let any thread in again: the run is over."""
+        self._thread = 0
+
+    def check_thread(self, what: str = "orders", call: str = "submit_order, order") -> None:
         """Refuse a change from another thread than the one state belongs to.
+
+        Args:
+            what: What would be changed.
+            call: An example: a method of a strategy, and its arguments.
 
         Raises:
             ThreadError: With what to call instead.
         """
         if self._thread and threading.get_ident() != self._thread:
             raise ThreadError(
-                "orders belong to the node's own thread; from another one call"
-                " node.call(strategy.submit_order, order), which posts it there and waits"
+                f"{what} belong to the node's own thread; from another one call"
+                f" node.call(strategy.{call}), which posts it there and waits"
             )
 
     def next_request_id(self) -> int:
