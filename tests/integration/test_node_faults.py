@@ -253,3 +253,33 @@ def test_a_stream_and_a_strategy_that_fail_together_are_both_known() -> None:
         node.dispose()
 
     run(main())
+
+
+def test_an_event_that_cannot_be_applied_is_warned_of_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        strategy, feed, market = Trader(), Feed(), Market(answers="hold")
+        node = make_node(strategy, feed=feed, market=market)
+        assert node.refused_events == []
+        node.build()
+        node.run()
+        await until_running(node)
+        feed.client.quote()
+        await until(lambda: market.held)
+        market.client.fill(market.held[0])
+        await until(lambda: len(node.fills()) == 1)
+        assert "refused" not in repr(node)
+        market.client.fill(market.held[0])  # an acceptance and a fill of what is filled already
+        await until(lambda: len(node.refused_events) == 2)
+        assert "; refused events: 2" in repr(node)
+        assert "2; the last: " in node._repr_html_()
+        assert node.state == "RUNNING"
+        assert node.positions()["quantity"].tolist() == [1]
+        await node.stop_async()
+        node.dispose()
+
+    run(main())
+    warned = [r for r in caplog.records if "cannot be applied" in r.message]
+    assert [r.levelname for r in warned] == ["WARNING", "WARNING"]
+    assert "OrderFilled for order" in warned[1].message

@@ -122,7 +122,7 @@ def test_a_second_replay_in_one_node_is_refused_when_it_is_built() -> None:
     node = wb.TradingNode(wb.TradingNodeConfig(clock=ClockKind.SIMULATED))
     for _ in range(2):
         node.add_data_client_factory(wb.Replay(wb.sample_bars(3), PAIR))
-    with pytest.raises(ConfigError, match="two replays.*give one replay all the data"):
+    with pytest.raises(ConfigError, match=r"two replays.*give one replay all the data"):
         node.build()
     assert node.state == "CREATED"
     node.dispose()

@@ -24,7 +24,7 @@ from tests.node_fakes import (
     until_blocking,
     until_running,
 )
-from workbench.model.errors import ThreadError
+from workbench.model.errors import ConfigError, LifecycleError, ThreadError
 from workbench.node.waiting import call_on, wait_for
 from workbench.runtime import senders
 
@@ -96,6 +96,67 @@ def test_an_order_from_another_thread_is_refused_and_says_what_to_do() -> None:
     node.call(strategy.submit_order, order)
     until_blocking(lambda: len(node.fills()) == 2)
     node.stop()
+    node.dispose()
+
+
+def test_timers_subscriptions_and_requests_from_another_thread_are_refused_too() -> None:
+    strategy = Watcher()
+    node = on_thread(strategy)
+    clock = strategy.clock
+    for wrong, call in (
+        (lambda: clock.set_timer("t", 10**9), r"clock\.set_timer, 't', interval"),
+        (lambda: clock.set_alert("t", 10**19), r"clock\.set_alert, 't', at"),
+        (lambda: clock.cancel_timer("t"), r"clock\.cancel_timer, 't'"),
+        (strategy.subscribe_trades, "subscribe_trades"),
+        (strategy.unsubscribe_quotes, "unsubscribe_quotes"),
+        (lambda: strategy.subscribe_bars("1-minute-last"), "subscribe_bars"),
+        (strategy.request_quotes, "request_quotes"),
+        (lambda: strategy.request_bars("1-minute-last"), "request_bars"),
+    ):
+        with pytest.raises(ThreadError, match=rf"node\.call\(strategy\.{call}"):
+            wrong()
+    assert clock.timer_names == []
+    node.call(clock.set_timer, "t", 10**9)
+    assert clock.timer_names == ["t"]
+    node.stop()
+    # The run is over: what a strategy does when it is disposed of is no other thread's affair.
+    assert clock.cancel_timer("t") is False
+    node.dispose()
+
+
+def test_trading_is_halted_from_another_thread_and_let_through_again() -> None:
+    strategy, feed = Trader(), Feed()
+    node = make_node(strategy, feed=feed)
+    with pytest.raises(LifecycleError, match="call build"):
+        node.set_trading_state("halted")
+    node.build()
+    asked_on: list[str] = []
+    risk = node.core.risk
+    change = risk.set_trading_state
+
+    def note(state: Any) -> None:
+        asked_on.append(threading.current_thread().name)
+        change(state)
+
+    risk.set_trading_state = note
+    node.run(thread=True)
+    until_blocking(lambda: node.phase == "running")
+    assert "trading" not in repr(node)
+    node.set_trading_state("halted")
+    assert asked_on == ["workbench TRADER-001"]
+    assert node.trading_state == "halted"
+    assert "; trading: halted" in repr(node)
+    assert "halted" in node._repr_html_()
+    feed.client.quote()
+    until_blocking(lambda: "OrderDenied" in strategy.seen)
+    node.set_trading_state("active")
+    node.call(strategy.buy)
+    until_blocking(lambda: len(node.fills()) == 1)
+    with pytest.raises(ConfigError, match=r"trading state must be one of .*'reducing'.*'paused'"):
+        node.set_trading_state("paused")
+    node.stop()
+    with pytest.raises(LifecycleError, match="cannot set the trading state of a STOPPED node"):
+        node.set_trading_state("halted")
     node.dispose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import localcontext
@@ -10,6 +11,7 @@ from typing import TypeVar
 from workbench.engines.clients import DataClient, ExecutionClient
 from workbench.model.commands import ShutdownSystem
 from workbench.model.errors import ConfigError
+from workbench.model.events import OrderEvent
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.model.money import MONEY_CONTEXT
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
@@ -22,6 +24,7 @@ from workbench.sim.simulated_time import SimulatedTime
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
 
+_log = logging.getLogger(__name__)
 _C = TypeVar("_C", DataClient, ExecutionClient)
 
 
@@ -69,6 +72,7 @@ def build(
             simulated_time = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
             core.dispatcher.before_data.append(simulated_time.see)
         core.on_shutdown(on_shutdown)
+        core.bus.subscribe("events.refused.*", _warn_of_refused)
 
         def shutdown(reason: str) -> None:
             now = clock.timestamp_ns()
@@ -96,6 +100,16 @@ def _client(factory: object, made: _C, kind: type[_C]) -> _C:
     if not isinstance(made, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"{factory!r} must return a {kind.__name__}; it returned {made!r}")
     return made
+
+
+def _warn_of_refused(refused: tuple[OrderEvent, str]) -> None:
+    event, reason = refused
+    _log.warning(
+        "%s for order %s cannot be applied and changed nothing: %s",
+        type(event).__name__,
+        event.client_order_id,
+        reason,
+    )
 
 
 def _refuse_second_replay(client: DataClient, others: Sequence[DataClient]) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.model.commands import ShutdownSystem
+from workbench.model.enums import TradingState, parse_enum
 from workbench.model.errors import (
     ConfigError,
     LifecycleError,
     StrategyError,
     WorkbenchError,
 )
-from workbench.model.events import LoopStalled
+from workbench.model.events import LoopStalled, OrderEvent
 from workbench.node import looks
 from workbench.node.builder import build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
@@ -181,6 +182,16 @@ class TradingNode:
     def stale_instruments(self) -> list[str]:
         """Return the instruments that had no fresh price since the last stall."""
         return [] if self._session is None else self._session.stale
+
+    @property
+    def trading_state(self) -> TradingState:
+        """Return what risk lets through: ACTIVE, REDUCING or HALTED."""
+        return TradingState.ACTIVE if self._core is None else self._core.risk.trading_state
+
+    @property
+    def refused_events(self) -> list[tuple[OrderEvent, str]]:
+        """Return the order events that could not be applied, each with the reason."""
+        return [] if self._core is None else list(self._core.execution.refused_events)
 
     def on_change(self, listener: Callable[[TradingNode], None]) -> None:
         """Call `listener(node)` after each change of state or phase, on the node's thread.
@@ -433,6 +444,25 @@ class TradingNode:
         return errors
 
     # Reaching in
+
+    def set_trading_state(self, state: str) -> None:
+        """Set what risk lets through, on the node's own thread; callable from any.
+
+        Args:
+            state: `"active"` for everything, `"reducing"` for what makes positions smaller, or
+                `"halted"` for no new orders.
+
+        Raises:
+            ConfigError: If it is another word.
+            LifecycleError: If the node is not built yet, or has stopped.
+            ThreadError: If the node's loop does not answer within ten seconds.
+        """
+        wanted = parse_enum(TradingState, state, "trading state")
+        core = self.core
+        if self.state in (NodeState.STOPPED, NodeState.DISPOSED):
+            raise self._refusal("set the trading state of")
+        self.call(core.risk.set_trading_state, wanted)
+        _log.info("trading state of %s: %s", self.config.trader_id, wanted.value)
 
     def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function on the node's own thread, between two messages, and return its result.
