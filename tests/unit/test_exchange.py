@@ -1079,3 +1079,19 @@ def test_a_limit_repriced_back_from_the_market_rests_again() -> None:
     assert [(x.price, x.ts_event, x.liquidity) for x in filled] == [
         (D("8.00"), 3, LiquiditySide.MAKER)
     ]
+
+
+def test_with_cash_a_limit_cannot_grow_beyond_what_is_there() -> None:
+    def grow(s: Script) -> None:
+        s.modify_order(s.mine[0], quantity=100_000, price="100.00000")
+
+    script, engine = run(
+        [lambda s: s.limit("buy", 10, "90.00000"), grow],
+        [quote(10, 99.0, 100.0), quote(20, 99.0, 100.0), quote(30, 99.0, 100.0)],
+        account_type="cash",
+        starting_balances="10_000 USD",
+    )
+    rejected = next(x for x in script.heard if isinstance(x, e.OrderModifyRejected))
+    assert rejected.code == "INSUFFICIENT_FUNDS"
+    assert script.mine[0].status is OrderStatus.ACCEPTED
+    assert engine.exchanges[0].account.state(0).balances[0].free == 9_100

@@ -276,6 +276,8 @@ def test_free_margin_is_needed_for_what_grows_the_position() -> None:
     desk = Desk(balance="0 USD")
     desk.hold(100)
     assert desk.submit(desk.sell(100, "1.0")) == ""
+    desk = Desk(balance="0 USD")
+    desk.hold(100)
     assert desk.submit(desk.sell(200, "1.0")) == ""  # as short as it was long
     assert desk.submit(desk.sell(210, "1.0")) == "INSUFFICIENT_FUNDS"
 
@@ -461,6 +463,96 @@ def test_modifications_are_checked_like_orders(change: dict[str, Any], code: str
     desk.submit(order)
     desk.fill(desk.accept(order), 50)
     assert desk.modify(order, **change) == code
+
+
+def test_a_modification_needs_funds_for_what_it_adds() -> None:
+    desk = Desk("cash", "100 USD")
+    order = desk.buy(50, "1.0")
+    desk.submit(order)
+    desk.accept(order)
+    desk.account("cash", "50 USD")  # what its lock leaves
+    assert desk.modify(order, quantity=D(110)) == "INSUFFICIENT_FUNDS"
+    assert desk.events[-1].reason == (
+        "needs 60.0 USD beyond the 50.0 it ties up; 50 USD of SIM-001 is free"
+    )
+    assert desk.modify(order, price=D("2.1")) == "INSUFFICIENT_FUNDS"
+    desk.fill(order, 20)
+    assert desk.modify(order, quantity=D(110)) == "INSUFFICIENT_FUNDS"
+    assert desk.modify(order, quantity=D(100)) == ""
+
+
+def test_modifications_on_their_way_are_counted_until_the_venue_answers() -> None:
+    desk = Desk("cash", "100 USD")
+    order = desk.buy(50, "1.0")
+    desk.submit(order)
+    desk.accept(order)
+    desk.account("cash", "50 USD")
+    assert desk.modify(order, quantity=D(40)) == ""
+    assert desk.modify(order, quantity=D(80)) == ""
+    assert desk.modify(order, quantity=D(90)) == ""
+    assert desk.submit(desk.buy(30, "1.0")) == "INSUFFICIENT_FUNDS"
+    desk.apply(order, e.OrderModifyRejected, reason="here", code="PRICE_OFF_GRID")
+    desk.apply(order, e.OrderUpdated, quantity=D(40))
+    desk.account("cash", "60 USD")
+    assert desk.submit(desk.buy(30, "1.0")) == "INSUFFICIENT_FUNDS"
+    desk.apply(order, e.OrderUpdated, quantity=D(80))
+    desk.account("cash", "30 USD")
+    assert desk.submit(desk.buy(30, "1.0")) == "INSUFFICIENT_FUNDS"
+    desk.apply(order, e.OrderModifyRejected, reason="too late")
+    assert desk.submit(desk.buy(30, "1.0")) == ""
+
+
+def test_an_answered_cancel_ends_the_modifications_before_it() -> None:
+    desk = Desk("cash", "100 USD")
+    order = desk.buy(50, "1.0")
+    desk.submit(order)
+    desk.accept(order)
+    desk.account("cash", "50 USD")
+    assert desk.modify(order, quantity=D(90)) == ""
+    desk.apply(order, e.OrderPendingCancel)
+    assert desk.submit(desk.buy(50, "1.0")) == "INSUFFICIENT_FUNDS"
+    desk.apply(order, e.OrderCancelRejected, reason="too late")
+    assert desk.submit(desk.buy(50, "1.0")) == ""
+
+
+def test_what_shrinks_an_order_needs_nothing() -> None:
+    desk = Desk("cash", "100 USD")
+    order = desk.buy(90, "1.0")
+    desk.submit(order)
+    desk.accept(order)
+    desk.account("cash", "-20 USD")
+    assert desk.modify(order, quantity=D(80)) == ""
+
+
+def test_shares_on_sale_are_not_sold_again_by_a_modification() -> None:
+    desk = Desk("cash", "100 USD")
+    desk.hold(10, SHARE)
+    order = desk.sell(6, "1.0", SHARE)
+    desk.submit(order)
+    desk.accept(order)
+    assert desk.modify(order, quantity=D(11)) == "INSUFFICIENT_FUNDS"
+    assert desk.modify(order, quantity=D(10)) == ""
+    assert desk.submit(desk.sell(1, "1.0", SHARE)) == "INSUFFICIENT_FUNDS"
+
+
+def test_several_orders_against_a_position_need_margin_for_what_they_leave_together() -> None:
+    desk = Desk("margin", "0 USD")
+    desk.hold(100)
+    close = desk.sell(100, "1.0")
+    assert desk.submit(close) == ""
+    desk.accept(close)
+    assert desk.submit(desk.sell(100, "1.0")) == ""  # leaves as much as there is, short
+    assert desk.submit(desk.sell(20, "1.5")) == "INSUFFICIENT_FUNDS"
+    assert desk.modify(close, quantity=D(120)) == "INSUFFICIENT_FUNDS"
+    assert desk.submit(desk.sell(20, "1.5", reduce_only=True)) == ""
+
+
+def test_a_modification_without_an_account_is_refused() -> None:
+    desk = Desk(None)
+    order = desk.buy(100, "1.0")
+    desk.cache.add_order(order)
+    desk.accept(order)
+    assert desk.modify(order, quantity=D(90)) == "ACCOUNT_MISSING"
 
 
 def test_only_an_open_order_that_is_not_being_canceled_can_change() -> None:

@@ -261,6 +261,19 @@ class MarginAccount(Account):
         )
 
 
+def growth_of(held: Decimal, before: Decimal, quantity: Decimal) -> Decimal:
+    """Return how much larger a position an order against it may leave, once others have filled.
+
+    A position of `held` (signed) is as large as ever when twice of it was traded against it; what
+    is beyond adds to it. `before` of the other orders count first, `quantity` is the order's.
+
+    >>> [growth_of(Decimal(10), Decimal(before), Decimal(15)) for before in (0, 15)]
+    [Decimal('0'), Decimal('10')]
+    """
+    turned = 2 * abs(held)
+    return max(ZERO, before + quantity - turned) - max(ZERO, before - turned)
+
+
 ACCOUNT_TYPES: dict[AccountType, Callable[..., Account]] = {
     AccountType.CASH: CashAccount,
     AccountType.MARGIN: MarginAccount,

@@ -7,6 +7,7 @@ Cancels always pass.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from workbench.engines.accounts import growth_of
 from workbench.engines.cache import Cache
 from workbench.engines.throttler import Throttler
 from workbench.model.commands import ModifyOrder, SubmitOrder, TradingCommand
@@ -30,10 +32,12 @@ from workbench.model.events import (
     OrderPendingCancel,
     OrderPendingUpdate,
     OrderSubmitted,
+    OrderUpdated,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
+from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
 
 Send = Callable[[object], None]
@@ -122,6 +126,8 @@ class RiskEngine:
         self._submit_rate = Throttler(limits.orders, limits.orders_interval_ns)
         self._modify_rate = Throttler(limits.modifies, limits.orders_interval_ns)
         self._claims: dict[ClientOrderId, Claim] = {}
+        # Modifications that passed and were not answered, oldest first, as what the order becomes.
+        self._changes: dict[ClientOrderId, deque[OrderInitialized]] = {}
 
     def set_trading_state(self, state: TradingState) -> None:
         """Let everything through (ACTIVE), only what reduces (REDUCING), or nothing (HALTED)."""
@@ -145,6 +151,8 @@ class RiskEngine:
 
     def on_event(self, event: OrderEvent) -> None:
         """Note what the account shows of an order from now on, or that it is over."""
+        if self._changes:
+            self._settle_changes(event)
         claim = self._claims.get(event.client_order_id)
         if claim is None or type(event) in _NOT_SHOWN_YET:
             return
@@ -156,6 +164,19 @@ class RiskEngine:
                 self._claims[event.client_order_id] = claim
             return
         del self._claims[event.client_order_id]
+
+    def _settle_changes(self, event: OrderEvent) -> None:
+        changes = self._changes.get(event.client_order_id)
+        if changes is None:
+            return
+        order = self._cache.order(event.client_order_id)
+        left_out = isinstance(event, (OrderModifyRejected, OrderCancelRejected)) and event.code
+        if isinstance(event, (OrderUpdated, OrderModifyRejected)) and not left_out:
+            changes.popleft()
+        # Nothing follows a cancel: when the venue answers it, it has answered what came before.
+        is_last = isinstance(event, OrderCancelRejected) and not left_out
+        if not changes or is_last or order is None or order.is_closed:
+            del self._changes[event.client_order_id]
 
     def _refuse_submit(self, order: OrderInitialized) -> Refusal | None:
         refusal = self._check_reduce_only(order)
@@ -199,15 +220,18 @@ class RiskEngine:
                 "QUANTITY_BELOW_FILLED", f"{order.filled_quantity} are filled; got {quantity}"
             )
         changed = msgspec.structs.replace(order.to_initialized(), quantity=quantity, price=price)
-        rest = msgspec.structs.replace(changed, quantity=quantity - order.filled_quantity)
+        rest = _rest_of(changed, order)
         refusal = (
             _price_refusal(changed, instrument)
             or _quantity_refusal(quantity, instrument)
             or self._check_notional(quantity, price, instrument)
+            or self._check_growth(order, rest, instrument)
             or self._check_state(rest)
         )
         if refusal is None and not self._modify_rate.admit(self._clock.timestamp_ns()):
             refusal = _too_fast("modifications", self._modify_rate)
+        if refusal is None:
+            self._changes.setdefault(order.client_order_id, deque()).append(changed)
         return refusal
 
     # Checks, in their order
@@ -254,33 +278,65 @@ class RiskEngine:
         """Return what the order will tie up, or why the account cannot bear it."""
         account = self._cache.account_at(instrument.venue)
         if account is None:
-            return Refusal("ACCOUNT_MISSING", f"no account at {instrument.venue} is known")
-        if account.account_type is AccountType.MARGIN:
-            need = self._margin_need(order, price, instrument, account)
-        else:
-            need = _cash_need(order, price, instrument)
+            return _no_account(instrument)
+        need = self._need(order, price, instrument, account)
+        return need and (self._check_free(need, ZERO, instrument, account) or need)
+
+    def _check_growth(
+        self, order: Order, rest: OrderInitialized, instrument: Instrument
+    ) -> Refusal | None:
+        """Return why the account cannot bear what an open order would tie up beyond what it does.
+
+        What shrinks passes, whatever the account has.
+        """
+        account = self._cache.account_at(instrument.venue)
+        if account is None:
+            return _no_account(instrument)
+        price = rest.price
+        need = None if price is None else self._need(rest, price, instrument, account)
         if need is None:
             return None
+        own = self._tied_up(order, instrument, account) + self._being_added(order).amount
+        return None if need.amount <= own else self._check_free(need, own, instrument, account)
+
+    def _check_free(
+        self, need: Need, own: Decimal, instrument: Instrument, account: AccountState
+    ) -> Refusal | None:
+        """Return a refusal if a need is above what is free and what the order ties up already."""
         if need.unit == instrument.id:
             free = self._cache.net_quantity(instrument.id) - self._being_sold(instrument)
         else:
             free = _free(account, need.unit)
         free -= self._claimed(need.unit)
-        if need.amount > free:
-            return Refusal(
-                "INSUFFICIENT_FUNDS",
-                f"needs {need.amount} {need.unit}; {free} {need.unit} of {account.account_id}"
-                " is free",
-            )
-        return need
+        if need.amount - own <= free:
+            return None
+        of_own = f" beyond the {own} it ties up" if own else ""
+        return Refusal(
+            "INSUFFICIENT_FUNDS",
+            f"needs {need.amount - own} {need.unit}{of_own}; {free} {need.unit} of"
+            f" {account.account_id} is free",
+        )
+
+    def _need(
+        self, order: OrderInitialized, price: Decimal, instrument: Instrument, account: AccountState
+    ) -> Need | None:
+        """Return what an order ties up until it is filled."""
+        if account.account_type is AccountType.MARGIN:
+            return self._margin_need(order, price, instrument, account)
+        return _cash_need(order, price, instrument)
 
     def _margin_need(
         self, order: OrderInitialized, price: Decimal, instrument: Instrument, account: AccountState
     ) -> Need | None:
-        if not instrument.margin_init:
+        """Return the initial margin of what the order adds to the position at worst."""
+        if not instrument.margin_init or order.reduce_only:
             return None
+        growth = order.quantity
         held = self._held(order)
-        growth = abs(held + order.side.sign * order.quantity) - abs(held)
+        if held * order.side.sign < 0:
+            # Orders that rest may close the position first; this one then opens another.
+            before = self._working(order, with_reduce_only=False)
+            growth = growth_of(held, before, growth)
         if growth <= 0:
             return None
         amount = instrument.notional(growth, price) * instrument.margin_init / account.leverage
@@ -326,18 +382,50 @@ class RiskEngine:
             price = self._cache.price_to(instrument.id, order.side.opposite)
         return None if price is None else instrument.price(price)
 
-    def _working(self, order: OrderInitialized) -> Decimal:
+    def _tied_up(self, order: Order, instrument: Instrument, account: AccountState) -> Decimal:
+        """Return what the account shows of an open order, or what it claims."""
+        claim = self._claims.get(order.client_order_id)
+        if claim is not None:
+            need = claim.need
+        elif order.price is None:
+            need = None
+        else:
+            now = _rest_of(order.to_initialized(), order)
+            need = self._need(now, order.price, instrument, account)
+        return ZERO if need is None else need.amount
+
+    def _being_added(self, order: Order) -> Need:
+        """Return what modifications on their way may add to what an order ties up."""
+        instrument = self._cache.require_instrument(order.instrument_id)
+        account = self._cache.account_at(instrument.venue)
+        most = Need("", ZERO)
+        if account is None:
+            return most
+        for change in self._changes.get(order.client_order_id, ()):
+            price = change.price
+            rest = _rest_of(change, order)
+            need = None if price is None else self._need(rest, price, instrument, account)
+            if need is not None and need.amount > most.amount:
+                most = need
+        return Need(most.unit, max(ZERO, most.amount - self._tied_up(order, instrument, account)))
+
+    def _working(self, order: OrderInitialized, *, with_reduce_only: bool = True) -> Decimal:
         """Return what the strategy's other orders of the same side are about to trade."""
         resting = self._cache.orders_open(
             instrument_id=order.instrument_id, strategy_id=order.strategy_id
         )
-        working = {o.client_order_id: o.leaves_quantity for o in resting if o.side is order.side}
+        working = {
+            o.client_order_id: o.leaves_quantity
+            for o in resting
+            if o.side is order.side and (with_reduce_only or not o.reduce_only)
+        }
         for claim in self._claims.values():
             other = claim.order
             if (
                 other.strategy_id == order.strategy_id
                 and other.instrument_id == order.instrument_id
                 and other.side is order.side
+                and (with_reduce_only or not other.reduce_only)
             ):
                 working.setdefault(other.client_order_id, other.quantity)
         working.pop(order.client_order_id, None)
@@ -357,7 +445,13 @@ class RiskEngine:
 
     def _claimed(self, unit: str) -> Decimal:
         needs = (claim.need for claim in self._claims.values())
-        return sum((need.amount for need in needs if need is not None and need.unit == unit), ZERO)
+        total = sum((need.amount for need in needs if need is not None and need.unit == unit), ZERO)
+        for client_order_id in self._changes:
+            order = self._cache.order(client_order_id)
+            if order is not None:
+                added = self._being_added(order)
+                total += added.amount if added.unit == unit else ZERO
+        return total
 
     # Refusals as events
 
@@ -398,6 +492,16 @@ _NOT_SHOWN_YET = (
 
 def _never_stale(_: InstrumentId) -> bool:
     return False
+
+
+def _rest_of(definition: OrderInitialized, order: Order) -> OrderInitialized:
+    """Return a definition with what is still to be filled as its quantity."""
+    rest = definition.quantity - order.filled_quantity
+    return msgspec.structs.replace(definition, quantity=rest)
+
+
+def _no_account(instrument: Instrument) -> Refusal:
+    return Refusal("ACCOUNT_MISSING", f"no account at {instrument.venue} is known")
 
 
 def _cash_need(order: OrderInitialized, price: Decimal, instrument: Instrument) -> Need:

@@ -209,6 +209,9 @@ class SimulatedExchange:
             return
         self._sequence += 1
         engine.amend(order, quantity, command.price, self._sequence)
+        if order.leaves > 0:
+            # The account first, as with a fill.
+            self._lock(order)
         self._send(
             OrderUpdated(
                 quantity=quantity,
@@ -221,7 +224,6 @@ class SimulatedExchange:
             engine.remove(order)
             self._canceled(order, "its quantity was reduced to what is filled")
             return
-        self._lock(order)
         if is_repriced:
             engine.rematch(order)
 
