@@ -11,12 +11,13 @@ from workbench.engines.accounts import CashAccount, MarginAccount
 from workbench.model.enums import LiquiditySide, OrderSide, OrderType
 from workbench.model.errors import ConfigError
 from workbench.model.events import OrderFilled
-from workbench.model.identifiers import AccountId, ClientOrderId
+from workbench.model.identifiers import AccountId, ClientOrderId, StrategyId
 from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Instrument
 from workbench.model.money import Money, currency
 
 D = Decimal
 PAIR = CurrencyPair.define("AUD/USD.SIM", margin_init="0.1", margin_maint="0.05")
+ME = StrategyId("S-1")
 ONE, TWO = ClientOrderId("O-1"), ClientOrderId("O-2")
 
 
@@ -111,10 +112,10 @@ def test_a_resting_order_locks_what_it_would_tie_up(
     kind: type[CashAccount | MarginAccount], signed: int, unit: str, locked: Decimal
 ) -> None:
     account = kind(AccountId("SIM-001"), money("100 USD"), leverage=D(2))
-    account.lock_order(ONE, PAIR, D(signed), D(2))
-    account.lock_order(TWO, PAIR, D(signed), D(2))
+    account.lock_order(ONE, ME, PAIR, D(signed), D(2))
+    account.lock_order(TWO, ME, PAIR, D(signed), D(2))
     assert balances(account)[unit][1] == 2 * locked
-    account.lock_order(TWO, PAIR, D(signed) / 2, D(2))
+    account.lock_order(TWO, ME, PAIR, D(signed) / 2, D(2))
     assert balances(account)[unit][1] == locked * 3 / 2
     assert account.unlock_order(ONE)
     assert account.unlock_order(TWO)
@@ -125,10 +126,10 @@ def test_a_resting_order_locks_what_it_would_tie_up(
 def test_selling_shares_and_instruments_without_margin_lock_nothing() -> None:
     share = Equity.define("ACME.SIM")
     cash = CashAccount(AccountId("SIM-001"), money("100 USD"))
-    cash.lock_order(ONE, share, D(-10), D(2))
+    cash.lock_order(ONE, ME, share, D(-10), D(2))
     assert not cash.unlock_order(ONE)
     margin = MarginAccount(AccountId("SIM-001"), money("100 USD"))
-    margin.lock_order(ONE, share, D(10), D(2))
+    margin.lock_order(ONE, ME, share, D(10), D(2))
     assert not margin.unlock_order(ONE)
     margin.apply_fill(share, fill(share, "buy", 10, "2"))
     assert margin.margins() == ()
@@ -147,3 +148,30 @@ def test_starting_balances_must_be_there_and_not_negative() -> None:
         CashAccount(AccountId("SIM-001"), [])
     with pytest.raises(ConfigError, match="must not be negative"):
         CashAccount(AccountId("SIM-001"), money("-1 USD"))
+
+
+def test_in_a_margin_account_orders_lock_what_they_add_to_the_position() -> None:
+    account = MarginAccount(AccountId("SIM-001"), money("100 USD"))
+    pair = CurrencyPair.define("AUD/USD.SIM", margin_init="0.1")
+    account.apply_fill(pair, fill(pair, "buy", 10, "1"))
+
+    def locked() -> Decimal:
+        return balances(account)["USD"][1]
+
+    account.lock_order(ONE, ME, pair, D(-10), D(1))
+    assert locked() == 0  # it closes
+    account.lock_order(TWO, ME, pair, D(-15), D(2))
+    assert locked() == 1  # together they leave a short of 15: 5 more, at 2
+    account.apply_fill(pair, fill(pair, "sell", 10, "1"))
+    assert account.unlock_order(ONE)
+    assert locked() == 3  # nothing is held: it opens 15
+    account.apply_fill(pair, fill(pair, "buy", 10, "1", strategy="S-2"))
+    assert locked() == 3  # another strategy's position is not in question
+    account.apply_fill(pair, fill(pair, "buy", 10, "1"))
+    assert locked() == 0
+    account.lock_order(ONE, ME, pair, D(-10), D(1))
+    assert locked() == D("0.5")
+    assert account.unlock_order(TWO)
+    assert locked() == 0
+    assert account.unlock_order(ONE)
+    assert not account.unlock_order(ONE)

@@ -987,8 +987,8 @@ def test_a_margin_account_locks_margins_of_orders_and_positions() -> None:
         pair,
         leverage=10,
     )
-    # 1000 x 0.9 x 0.1 / 10, then 500 x 1.0 x 0.05 / 10 besides; reducing locks nothing.
-    assert seen == [D(0), D("9"), D("11.5"), D("11.5"), D("2.5")]
+    # 1000 x 0.9 x 0.1 / 10; then 500 x 1.0 x 0.05 / 10: to turn a short of 500 adds nothing.
+    assert seen == [D(0), D("9"), D("2.5"), D("2.5"), D("2.5")]
     assert engine.core.portfolio.margins("SIM") == {PAIR.id: (D("5"), D("2.5"))}
 
 
@@ -1095,3 +1095,20 @@ def test_with_cash_a_limit_cannot_grow_beyond_what_is_there() -> None:
     assert rejected.code == "INSUFFICIENT_FUNDS"
     assert script.mine[0].status is OrderStatus.ACCEPTED
     assert engine.exchanges[0].account.state(0).balances[0].free == 9_100
+
+
+def test_with_margin_an_order_that_closes_locks_nothing() -> None:
+    pair = CurrencyPair.define("AUD/USD.SIM", margin_init="0.8", margin_maint="0.6")
+    script, engine = run(
+        [
+            lambda s: s.market("buy", 10_000),
+            lambda s: s.limit("sell", 10_000, "1.50000"),
+            lambda s: s.market("buy", 1_000),
+        ],
+        [quote(ts, 1.0, 1.0) for ts in (10, 20, 30)],
+        pair,
+        starting_balances="10_000 USD",
+    )
+    assert [order.status.value for order in script.mine] == ["filled", "accepted", "filled"]
+    (balance,) = engine.exchanges[0].account.state(0).balances
+    assert (balance.total, balance.locked) == (10_000, 6_600)

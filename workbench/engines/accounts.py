@@ -1,8 +1,9 @@
 """Account arithmetic: what a fill, a resting order and a position do to balances and margins.
 
 MARGIN: balance = start + sum of realised profit (commissions included); resting orders lock
-initial margin, positions maintenance margin, both divided by leverage. CASH, per currency:
-balance = start + signed flows - commissions; resting orders lock what they would spend.
+initial margin of what they add to a position, positions maintenance margin, both divided by
+leverage. CASH, per currency: balance = start + signed flows - commissions; resting orders lock
+what they would spend.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from workbench.model.identifiers import (
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, Currency, Money, round_to_digits
 from workbench.model.positions import average_price
+
+_Key = tuple[InstrumentId, StrategyId]
 
 
 class Account(ABC):
@@ -71,29 +74,32 @@ class Account(ABC):
         """Move the balances by one fill."""
 
     @abstractmethod
-    def order_lock(
-        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
-    ) -> tuple[Currency, Decimal]:
-        """Return what a resting order ties up; its quantity is negative for a sale."""
-
     def lock_order(
         self,
         client_order_id: ClientOrderId,
+        strategy_id: StrategyId,
         instrument: Instrument,
         signed_quantity: Decimal,
         price: Decimal,
     ) -> None:
-        """Lock what a resting order ties up, in place of what it did before."""
-        self.unlock_order(client_order_id)
-        unit, amount = self.order_lock(instrument, signed_quantity, price)
+        """Lock what a resting order ties up, in place of what it did before.
+
+        Its quantity is what is still to be filled, negative for a sale.
+        """
+
+    def unlock_order(self, client_order_id: ClientOrderId) -> bool:
+        """Free what an order that is over tied up; return whether there was anything."""
+        return self._unlock(client_order_id)
+
+    def _lock(self, client_order_id: ClientOrderId, unit: Currency, amount: Decimal) -> None:
+        self._unlock(client_order_id)
         if amount:
             self._currencies.setdefault(unit.code, unit)
             self._totals.setdefault(unit.code, ZERO)
             self._locks[client_order_id] = unit.code, amount
             self._locked[unit.code] = self._locked.get(unit.code, ZERO) + amount
 
-    def unlock_order(self, client_order_id: ClientOrderId) -> bool:
-        """Free what an order that is over tied up; return whether there was anything."""
+    def _unlock(self, client_order_id: ClientOrderId) -> bool:
         lock = self._locks.pop(client_order_id, None)
         if lock is None:
             return False
@@ -151,15 +157,21 @@ class CashAccount(Account):
             self._move(instrument.base_currency, sign * fill.quantity * instrument.multiplier)
         self._move(fill.commission_currency, -fill.commission)
 
-    def order_lock(
-        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
-    ) -> tuple[Currency, Decimal]:
-        """Return the notional of a buy, the base quantity of a sale; sold shares are no money."""
+    def lock_order(
+        self,
+        client_order_id: ClientOrderId,
+        strategy_id: StrategyId,  # noqa: ARG002  # it is not said whose money it is
+        instrument: Instrument,
+        signed_quantity: Decimal,
+        price: Decimal,
+    ) -> None:
+        """Lock the notional of a buy, the base quantity of a sale; sold shares are no money."""
+        unit, amount = instrument.settlement_currency, ZERO
         if signed_quantity > 0:
-            return instrument.settlement_currency, instrument.notional(signed_quantity, price)
-        if instrument.base_currency is not None:
-            return instrument.base_currency, -signed_quantity * instrument.multiplier
-        return instrument.settlement_currency, ZERO
+            amount = instrument.notional(signed_quantity, price)
+        elif instrument.base_currency is not None:
+            unit, amount = instrument.base_currency, -signed_quantity * instrument.multiplier
+        self._lock(client_order_id, unit, amount)
 
 
 class _Holding:
@@ -189,8 +201,25 @@ class _Holding:
         return self.instrument.profit(held if turns else -signed, entry, price)
 
 
+class _Resting:
+    """A resting order, and how much of it is taken to add to its strategy's position."""
+
+    __slots__ = ("growth", "instrument", "price", "signed")
+
+    def __init__(self, instrument: Instrument, signed: Decimal, price: Decimal) -> None:
+        self.instrument = instrument
+        self.signed = signed
+        self.price = price
+        self.growth: Decimal | None = None
+
+
 class MarginAccount(Account):
-    """An account whose balance moves by realised profit."""
+    """An account whose balance moves by realised profit.
+
+    A resting order locks initial margin for what it adds to its strategy's position: all of it, or
+    against a position what is left of `growth_of` after the older orders of its side. That is
+    worked out anew when the position or these orders change.
+    """
 
     account_type = AccountType.MARGIN
     locks_reductions = False
@@ -211,7 +240,9 @@ class MarginAccount(Account):
             leverage=leverage,
             round_money=round_money,
         )
-        self._holdings: dict[tuple[InstrumentId, StrategyId], _Holding] = {}
+        self._holdings: dict[_Key, _Holding] = {}
+        self._resting: dict[_Key, dict[ClientOrderId, _Resting]] = {}
+        self._keys: dict[ClientOrderId, _Key] = {}
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
         """Net the fill into its strategy's position and move the balance by what that realised."""
@@ -231,15 +262,54 @@ class MarginAccount(Account):
         self._move(unit, holding.fill(signed, fill.price) - commission)
         if not holding.quantity:
             del self._holdings[key]
+        if key in self._resting:
+            self._relock(key)
 
-    def order_lock(
-        self, instrument: Instrument, signed_quantity: Decimal, price: Decimal
-    ) -> tuple[Currency, Decimal]:
-        """Return the initial margin."""
+    def lock_order(
+        self,
+        client_order_id: ClientOrderId,
+        strategy_id: StrategyId,
+        instrument: Instrument,
+        signed_quantity: Decimal,
+        price: Decimal,
+    ) -> None:
+        """Lock the initial margin of what the order adds to the position."""
         if not instrument.margin_init:
-            return instrument.settlement_currency, ZERO
-        worth = instrument.notional(abs(signed_quantity), price)
-        return instrument.settlement_currency, worth * instrument.margin_init / self.leverage
+            return
+        key = self._keys[client_order_id] = (instrument.id, strategy_id)
+        resting = self._resting.setdefault(key, {})
+        resting[client_order_id] = _Resting(instrument, signed_quantity, price)
+        self._relock(key)
+
+    def unlock_order(self, client_order_id: ClientOrderId) -> bool:
+        """Free what an order that is over tied up; return whether there was such an order."""
+        key = self._keys.pop(client_order_id, None)
+        if key is None:
+            return False
+        self._unlock(client_order_id)
+        resting = self._resting[key]
+        del resting[client_order_id]
+        if resting:
+            self._relock(key)
+        else:
+            del self._resting[key]
+        return True
+
+    def _relock(self, key: _Key) -> None:
+        """Lock what a strategy's resting orders of an instrument add to its position as it is."""
+        holding = self._holdings.get(key)
+        held = ZERO if holding is None else holding.quantity
+        before = ZERO
+        for client_order_id, order in self._resting[key].items():
+            growth = abs(order.signed)
+            if held * order.signed < 0:
+                before, growth = before + growth, growth_of(held, before, growth)
+            if growth != order.growth:
+                order.growth = growth
+                instrument = order.instrument
+                worth = instrument.notional(growth, order.price)
+                amount = worth * instrument.margin_init / self.leverage
+                self._lock(client_order_id, instrument.settlement_currency, amount)
 
     def margins(self) -> tuple[MarginBalance, ...]:
         """Return the margins of open positions by instrument, at their average open price."""

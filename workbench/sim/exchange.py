@@ -366,6 +366,7 @@ class SimulatedExchange:
         if order.price is not None and locks:
             self.account.lock_order(
                 order.definition.client_order_id,
+                order.definition.strategy_id,
                 instrument,
                 order.side.sign * order.leaves,
                 order.price,
