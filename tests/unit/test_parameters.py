@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from workbench.model.errors import ConfigError
@@ -50,6 +51,54 @@ def test_values_are_taken_by_name_checked_and_made_exact() -> None:
 def test_a_wrong_parameter_is_named(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Cross(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"slow": np.int64(20)}, "slow", 20),
+        ({"slow": np.uint8(20)}, "slow", 20),
+        ({"ratio": np.float64(0.25)}, "ratio", 0.25),
+        ({"ratio": np.float32(0.25)}, "ratio", 0.25),
+        ({"ratio": np.int64(2)}, "ratio", 2.0),
+        ({"is_on": np.bool_(False)}, "is_on", False),
+        ({"size": np.float64(0.1)}, "size", Decimal("0.1")),
+        ({"size": np.int32(3)}, "size", Decimal(3)),
+        ({"floor": np.float64(0.1)}, "floor", Decimal("0.1")),
+    ],
+)
+def test_numpy_scalars_are_taken_as_the_numbers_they_are(
+    given: dict[str, Any], name: str, value: Any
+) -> None:
+    cross = Cross(**{"slow": 1, **given})
+    found = cross.parameters[name]
+    assert found == value
+    assert type(found) is type(value)
+    assert getattr(cross, name) is found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"slow": np.float64(1.5)},
+        {"slow": np.bool_(True)},
+        {"is_on": np.int64(1)},
+        {"size": np.float64("nan")},
+        {"slow": np.array([1, 2])},
+    ],
+)
+def test_numpy_scalars_that_do_not_fit_are_refused_as_other_numbers_are(
+    given: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigError, match=next(iter(given))):
+        Cross(**{"slow": 1, **given})
+
+
+def test_strategies_are_made_over_a_numpy_range() -> None:
+    made = [Cross(slow=slow) for slow in np.arange(20, 50, 10)]
+    assert [one.slow for one in made] == [20, 30, 40]
+    assert made[0].parameters == Cross(slow=20).parameters
+    assert json.loads(made[0].parameters.to_json())["slow"] == 20
 
 
 def test_a_class_without_parameters_says_how_to_declare_them() -> None:

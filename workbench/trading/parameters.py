@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
+import numpy as np
 
 from workbench.model.errors import ConfigError
 from workbench.model.instruments import to_decimal
@@ -152,11 +153,21 @@ def resolve(what: str, wanted: Mapping[str, Declared], given: Mapping[str, Any])
     return values
 
 
+def _plain(value: Any, hint: Any) -> Any:
+    """Return a NumPy number, such as `np.arange` yields, as Python's, unless NumPy's is wanted."""
+    is_numpy = isinstance(value, (np.number, np.bool_))
+    if not is_numpy or (isinstance(hint, type) and issubclass(hint, np.generic)):
+        return value
+    item: Any = getattr(value, "item")  # noqa: B009 - NumPy's own annotation is not complete
+    return item()
+
+
 def _checked(what: str, name: str, hint: Any, value: Any) -> Any:
-    if hint is Decimal:
-        return to_decimal(value, f"{what}: {name}")
     if hint is Any:
         return value
+    value = _plain(value, hint)
+    if hint is Decimal:
+        return to_decimal(value, f"{what}: {name}")
     if isinstance(hint, type) and isinstance(value, hint) and not isinstance(value, bool):
         return value
     try:
