@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,6 +165,45 @@ def test_the_only_instrument_need_not_be_named() -> None:
 
 
 # Timers
+
+
+class Sized(Strategy):
+    """With a required parameter, and one that is a container."""
+
+    size: int
+    names: list[str] = ["a"]  # noqa: RUF012 - a parameter's default
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_start(self) -> None:
+        self.count = 7
+        self.clock.set_timer("t", 100)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, copy.copy, lambda one: pickle.loads(pickle.dumps(one))],
+    ids=["deepcopy", "copy", "pickle"],
+)
+def test_a_copy_is_a_fresh_object_with_the_same_parameters(
+    copied: Callable[[Sized], Sized],
+) -> None:
+    original = Sized(size=3, names=["x", "y"])
+    core = core_with(original)
+    core.start_actors()
+    made = copied(original)
+    assert type(made) is Sized
+    assert made.parameters == original.parameters
+    assert (made.size, made.names, made.count) == (3, ["x", "y"], 0)
+    assert made.names is not original.names
+    assert made.state is ComponentState.READY
+    assert made.component_id == ""
+    with pytest.raises(LifecycleError, match="not in a node or backtest yet"):
+        _ = made.core
+    assert original.state is ComponentState.RUNNING
+    core_with(made).start_actors()
+    assert made.count == 7
 
 
 class Timed(Actor):

@@ -165,6 +165,15 @@ class Actor:
     >>> SpreadWatch(limit=0.25)
     SpreadWatch(limit=0.25)
 
+    Two objects are two lives, so they are never equal; their parameters compare, are shown and
+    serialise. A copy (`copy.deepcopy`, pickle) is a fresh object with the same parameters.
+
+    >>> one, another = SpreadWatch(limit=0.25), SpreadWatch(limit=0.25)
+    >>> one == another, one.parameters == another.parameters
+    (False, True)
+    >>> one.parameters == SpreadWatch().parameters
+    False
+
     Attributes:
         component_id: Its name in the node, `CLASS-NNN`; set when it is added.
         cache: What the node knows: instruments, latest data, orders, positions, accounts.
@@ -217,6 +226,10 @@ class Actor:
     def declared_parameters(cls) -> dict[str, Any]:
         """Return the declared parameters: name to (type, default)."""
         return declared(cls, ROOTS)
+
+    def __reduce__(self) -> tuple[Callable[..., Actor], tuple[type[Actor], dict[str, Any]]]:
+        """Copy and pickle as a fresh object with the same parameters, part of nothing."""
+        return _made, (type(self), dict(self.parameters))
 
     def __repr__(self) -> str:
         """Return the class and its parameters."""
@@ -566,6 +579,10 @@ class Actor:
 
     def on_time_event(self, event: TimeEvent) -> None:
         """Take a timer or alert."""
+
+
+def _made(cls: type[Actor], parameters: dict[str, Any]) -> Actor:
+    return cls(**parameters)
 
 
 _BUSY = (ComponentState.STARTING, ComponentState.RUNNING, ComponentState.STOPPING)
