@@ -15,7 +15,7 @@ from workbench.model.data import Quote
 from workbench.model.enums import AccountType, OrderSide, TradingState
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import AccountId, ClientOrderIds, StrategyId, Venue
-from workbench.model.instruments import CurrencyPair, Equity, Instrument
+from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Future, Instrument
 from workbench.model.money import Money, currency
 from workbench.model.orders import Order
 from workbench.model.positions import Position
@@ -213,6 +213,38 @@ def test_price_quantity_and_notional_are_checked(quantity: Any, price: Any, code
 def test_an_order_of_an_unknown_instrument_is_denied() -> None:
     desk = Desk()
     assert desk.submit(desk.orders.market("NO/PE.SIM", "buy", 1)) == "INSTRUMENT_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("now", "code"), [(9, "INSTRUMENT_INACTIVE"), (10, ""), (19, ""), (20, "INSTRUMENT_INACTIVE")]
+)
+def test_a_future_trades_from_its_activation_until_it_expires(now: int, code: str) -> None:
+    second = 1_000_000_000
+    future = Future.define(
+        "ESH4.SIM", underlying="ES", activation_ns=10 * second, expiration_ns=20 * second
+    )
+    desk = Desk()
+    desk.cache.add_instrument(future)
+    desk.clock.advance(now * second)
+    order = desk.buy(1, "100.00", future)
+    assert desk.submit(order) == code
+    if code:
+        assert desk.events[-1].reason == (
+            "ESH4.SIM trades from 1970-01-01 00:00:10 UTC until 1970-01-01 00:00:20 UTC;"
+            f" it is 1970-01-01 00:00:{now:02} UTC"
+        )
+    else:
+        desk.accept(order)
+        desk.clock.advance(20 * second)
+        assert desk.modify(order, quantity=D(2)) == "INSTRUMENT_INACTIVE"
+
+
+def test_a_cash_account_cannot_hold_a_derivative() -> None:
+    desk = Desk("cash")
+    perpetual = CryptoPerpetual.define("BTC/USD-PERP.SIM")
+    desk.cache.add_instrument(perpetual)
+    assert desk.submit(desk.buy(1, "1.00", perpetual)) == "ACCOUNT_TYPE"
+    assert "CryptoPerpetual" in desk.events[-1].reason
 
 
 def test_the_configured_notional_is_a_limit_too() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from workbench.model.enums import AccountType
 from workbench.model.errors import ConfigError
-from workbench.model.instruments import CurrencyPair, Equity
+from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Future, Instrument
 from workbench.model.money import Money, currency
-from workbench.sim import BarPath, FillOn, SimulatedVenue
+from workbench.runtime.clock import SimulatedClock
+from workbench.sim import BarPath, FillOn, SimulatedExchange, SimulatedVenue
 
 PAIR = CurrencyPair.define("BTC/USDT.BINANCE")
 SHARE = Equity.define("ACME.NYSE")
@@ -75,3 +76,22 @@ def test_several_venues_need_settings_of_their_own() -> None:
         SimulatedVenue().for_instruments([PAIR, SHARE])
     with pytest.raises(ConfigError, match="venue SIM has no instrument; the instruments are of"):
         SimulatedVenue(name="SIM").for_instruments([PAIR])
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        CryptoPerpetual.define("BTC/USDT-PERP.SIM"),
+        Future.define("ESH4.SIM", underlying="ES", expiration_ns=1),
+    ],
+)
+def test_a_cash_account_lists_no_derivatives(derivative: Instrument) -> None:
+    venue = SimulatedVenue(account_type="cash", name="SIM", starting_balances="1 USD")  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigError, match="which a cash account cannot hold; use account_type='margin'"
+    ):
+        venue.for_instruments([derivative])
+    exchange = SimulatedExchange(venue, SimulatedClock(1), print)
+    with pytest.raises(ConfigError, match="cannot hold"):
+        exchange.add_instrument(derivative)
+    assert venue.for_instruments([SHARE, PAIR]) == venue

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ from workbench.model.events import (
     OrderUpdated,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId
-from workbench.model.instruments import Instrument
+from workbench.model.instruments import DERIVATIVES, Future, Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
@@ -190,7 +191,8 @@ class RiskEngine:
             price = self._market_price(order, instrument)
         need = None
         refusal = (
-            _price_refusal(order, instrument)
+            self._check_dates(instrument)
+            or _price_refusal(order, instrument)
             or _quantity_refusal(order.quantity, instrument)
             or self._check_notional(order.quantity, price, instrument)
         )
@@ -222,7 +224,8 @@ class RiskEngine:
         changed = msgspec.structs.replace(order.to_initialized(), quantity=quantity, price=price)
         rest = _rest_of(changed, order)
         refusal = (
-            _price_refusal(changed, instrument)
+            self._check_dates(instrument)
+            or _price_refusal(changed, instrument)
             or _quantity_refusal(quantity, instrument)
             or self._check_notional(quantity, price, instrument)
             or self._check_growth(order, rest, instrument)
@@ -244,6 +247,18 @@ class RiskEngine:
             "REDUCE_ONLY",
             f"a reduce-only {order.side.value} of {order.quantity} does not reduce a position of"
             f" {held}",
+        )
+
+    def _check_dates(self, instrument: Instrument) -> Refusal | None:
+        if not isinstance(instrument, Future):
+            return None
+        first, end = instrument.activation_ns, instrument.expiration_ns
+        now = self._clock.timestamp_ns()
+        if first <= now < end:
+            return None
+        return Refusal(
+            "INSTRUMENT_INACTIVE",
+            f"{instrument.id} trades from {_utc(first)} until {_utc(end)}; it is {_utc(now)}",
         )
 
     def _check_notional(
@@ -279,6 +294,12 @@ class RiskEngine:
         account = self._cache.account_at(instrument.venue)
         if account is None:
             return _no_account(instrument)
+        if account.account_type is AccountType.CASH and isinstance(instrument, DERIVATIVES):
+            return Refusal(
+                "ACCOUNT_TYPE",
+                f"{instrument.id} is a {type(instrument).__name__}, which the cash account"
+                f" {account.account_id} cannot hold",
+            )
         need = self._need(order, price, instrument, account)
         return need and (self._check_free(need, ZERO, instrument, account) or need)
 
@@ -488,6 +509,11 @@ _NOT_SHOWN_YET = (
     OrderCancelRejected,
 )
 """Events after which an order that its account did not show still does not show there."""
+
+
+def _utc(ts_ns: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ts_ns // 1000)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _never_stale(_: InstrumentId) -> bool:

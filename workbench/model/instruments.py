@@ -426,6 +426,10 @@ class Future(Instrument, frozen=True, kw_only=True, tag=True):
         return _make(Future, instrument_id, given)
 
 
+DERIVATIVES = (CryptoPerpetual, Future)
+"""What is held on margin: to buy it exchanges nothing, so that no cash account can hold it."""
+
+
 def _make(kind: type[_T], instrument_id: str, given: dict[str, Any]) -> _T:
     names = msgspec.structs.fields(kind)
     known = {field.name for field in names} - {"id"}

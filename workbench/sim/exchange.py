@@ -98,9 +98,14 @@ class SimulatedExchange:
         return self.settings.account_id
 
     def add_instrument(self, instrument: Instrument) -> None:
-        """List an instrument, if it is of this venue; a newer definition replaces the older."""
+        """List an instrument, if it is of this venue; a newer definition replaces the older.
+
+        Raises:
+            ConfigError: If the account cannot hold it.
+        """
         if instrument.venue != self.name:
             return
+        self.settings.check_holds(instrument)
         engine = self._engines.get(instrument.id)
         if engine is not None:
             engine.redefine(instrument)

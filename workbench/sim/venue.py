@@ -12,7 +12,7 @@ import msgspec
 from workbench.model.enums import AccountType, parse_enum
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import AccountId, Venue, parse_name
-from workbench.model.instruments import Instrument, to_decimal
+from workbench.model.instruments import DERIVATIVES, Instrument, to_decimal
 from workbench.model.money import Currency, Money, currency
 from workbench.model.settings import SettingsMeta
 
@@ -97,7 +97,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
         """Return these settings with the name and starting balance filled in.
 
         Raises:
-            ConfigError: If no name is given and the instruments are of several venues.
+            ConfigError: If no name is given and the instruments are of several venues, or if the
+                account cannot hold one of them.
         """
         venues = sorted({instrument.venue for instrument in instruments})
         name = self.name
@@ -109,9 +110,11 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
                     " SimulatedVenue per venue, each with its name"
                 )
             name = venues[0]
+        mine = [instrument for instrument in instruments if instrument.venue == name]
+        for instrument in mine:
+            self.check_holds(instrument)
         balances = self.starting_balances
         if not balances:
-            mine = [i for i in instruments if i.venue == name]
             if not mine:
                 raise ConfigError(
                     f"venue {name} has no instrument; the instruments are of:"
@@ -119,6 +122,18 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
                 )
             balances = (Money(Decimal(1_000_000), mine[0].settlement_currency),)
         return msgspec.structs.replace(self, name=name, starting_balances=balances)
+
+    def check_holds(self, instrument: Instrument) -> None:
+        """Check that the account can hold an instrument.
+
+        Raises:
+            ConfigError: If it is a derivative and the account is one of cash.
+        """
+        if self.account_type is AccountType.CASH and isinstance(instrument, DERIVATIVES):
+            raise ConfigError(
+                f"{instrument.id} is a {type(instrument).__name__}, which a cash account cannot"
+                " hold; use account_type='margin'"
+            )
 
     @property
     def account_id(self) -> AccountId:
