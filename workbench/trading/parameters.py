@@ -155,11 +155,12 @@ def resolve(what: str, wanted: Mapping[str, Declared], given: Mapping[str, Any])
 
 def _plain(value: Any, hint: Any) -> Any:
     """Return a NumPy number, such as `np.arange` yields, as Python's, unless NumPy's is wanted."""
-    is_numpy = isinstance(value, (np.number, np.bool_))
-    if not is_numpy or (isinstance(hint, type) and issubclass(hint, np.generic)):
-        return value
-    item: Any = getattr(value, "item")  # noqa: B009 - NumPy's own annotation is not complete
-    return item()
+    is_wanted = isinstance(hint, type) and issubclass(hint, np.generic)
+    return value.item() if _is_numpy(value) and not is_wanted else value
+
+
+def _is_numpy(value: object) -> bool:
+    return isinstance(value, (np.number, np.bool_))
 
 
 def _checked(what: str, name: str, hint: Any, value: Any) -> Any:
