@@ -160,6 +160,19 @@ def test_a_conflating_channel_keeps_the_latest_per_instrument_and_reports_the_ga
     assert (row.count_in, row.count_out, row.depth, row.drops) == (5, 2, 0, 3)
 
 
+@pytest.mark.parametrize("channel", list(Channels.timed(StepClock(), conflate_above=1))[-1:])
+def test_what_waits_is_dropped_and_counted_once(channel: ConflatingChannel) -> None:
+    for number in range(3):
+        channel.put(quote(number))
+    dropped = channel.drop_waiting()
+    assert channel.depth == 0
+    assert channel.drops == 3
+    assert dropped == 1  # two had been conflated away before
+    channel.put(quote(9))
+    assert channel.take() == quote(9)
+    assert (channel.count_in, channel.drops) == (4, 3)
+
+
 def test_a_conflating_channel_below_its_capacity_drops_nothing() -> None:
     channel = conflating(4)
     sent = [quote(number) for number in range(4)]

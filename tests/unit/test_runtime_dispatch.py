@@ -293,6 +293,35 @@ def test_the_final_drain_handles_in_another_round_what_later_channels_caused() -
     assert run.channels.depth == 0
 
 
+def test_the_final_drain_drops_the_data_left_when_its_time_is_over_and_handles_all_else() -> None:
+    run = Recorder()
+    for number in range(5):
+        run.channels.data_events.put(number)
+    run.put(trading_commands="order", execution_events="fill", data_commands="end", time_events="t")
+    run.effects["fill"] = lambda: run.put(trading_commands="order 2", data_events="late")
+    run.effects["order 2"] = lambda: run.put(execution_events="fill 2")
+    assert run.dispatcher.drain_finally(lambda: 1 in run.seen) == 4
+    assert run.seen == ["t", "end", 0, 1, "order", "fill", "order 2", "fill 2"]
+    assert run.channels.depth == 0
+    assert run.channels.data_events.drops == 4
+    assert run.channels.data_events.count_in == 6
+
+
+def test_the_final_drain_ends_though_another_thread_s_feed_does_not() -> None:
+    run = Recorder()
+    run.put(data_events="data", execution_events="fill")
+    feed: list[int] = []
+
+    def is_over() -> bool:
+        feed.append(1)
+        run.put(data_events="more")
+        return len(feed) > 3
+
+    run.dispatcher.drain_finally(is_over)
+    assert run.seen.count("fill") == 1
+    assert len(run.seen) == 4
+
+
 def test_every_handled_message_has_a_number_and_the_tap_gets_number_channel_and_message() -> None:
     run = Recorder()
     taps: list[tuple[int, ChannelName, Any]] = []

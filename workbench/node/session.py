@@ -390,9 +390,7 @@ class Session:
         if not self._is_live:
             # Data that was not taken has not happened yet.
             await self._end_streams()
-            events = core.dispatcher.channels.data_events
-            events.drops += events.depth
-            events.queue.clear()
+            core.dispatcher.channels.data_events.drop_waiting()
         if not self.faults:
             # A strategy sees what it caused before it is stopped, as in a backtest.
             self._keep_on(core.dispatcher.drain)
@@ -477,8 +475,18 @@ class Session:
         self._streams = {}
 
     async def _drain(self) -> None:
-        self._keep_on(self._core.dispatcher.drain_finally)
+        deadline = self._within(self._config.timeout_disconnection_s)
+        self._keep_on(lambda: self._drain_until(deadline))
         self._find_open()
+
+    def _drain_until(self, deadline: Deadline) -> None:
+        dropped = self._core.dispatcher.drain_finally(lambda: time.monotonic() >= deadline())
+        if dropped:
+            _log.warning(
+                "%s dropped %d data events that were left: the time to stop was over",
+                self._config.trader_id,
+                dropped,
+            )
 
     async def _end_lanes(self) -> None:
         self._core.lanes.close()

@@ -118,6 +118,16 @@ class Channel:
         self.count_out += 1
         return message
 
+    def drop_waiting(self) -> int:
+        """Drop what waits and return how many messages that were; they are counted in `drops`."""
+        dropped = 0
+        # One by one: another thread may put meanwhile.
+        while self.queue:
+            self.queue.popleft()
+            dropped += 1
+        self.drops += dropped
+        return dropped
+
     @property
     def depth(self) -> int:
         """Return how many messages wait."""
@@ -234,6 +244,12 @@ class ConflatingChannel(TimedChannel):
                 self._slots[key] = slot
             self.queue.append(slot)
         self.signal.notify()
+
+    def drop_waiting(self) -> int:
+        """Drop what waits; what was conflated with it has been counted before."""
+        with self._lock:
+            self._slots.clear()
+            return super().drop_waiting()
 
     def take(self) -> Any:
         """Remove and return the oldest message, or the gap that comes before it.

@@ -19,6 +19,10 @@ Handler = Callable[[Any], None]
 Tap = Callable[[int, ChannelName, Any], None]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Handlers:
     """Who handles the messages of each channel."""
@@ -198,22 +202,34 @@ class Dispatcher:
                 return True
         return False
 
-    def drain_finally(self) -> None:
+    def drain_finally(self, is_over: Callable[[], bool] = _never) -> int:
         """Handle what is left at the end: time, data commands, data events, trading, execution.
 
         What one channel's messages cause in an earlier one is handled in the next round.
+
+        Args:
+            is_over: Tells when there is no time for data events any more; those that are left are
+                dropped. All other messages are handled whatever it tells.
+
+        Returns:
+            How many data events were dropped.
         """
+        data = self.channels.data_events
         try:
-            while self.channels.depth:
-                self._drain_round()
+            while self._waits_but_data() or (data.queue and not is_over()):
+                self._drain_round(is_over)
         finally:
             self.clock.release()
+        return data.drop_waiting() if is_over() else 0
 
-    def _drain_round(self) -> None:
+    def _waits_but_data(self) -> bool:
+        return any(channel.queue for channel, _ in self._routes)
+
+    def _drain_round(self, is_over: Callable[[], bool]) -> None:
         channels, handlers = self.channels, self.handlers
         self._drain_one(channels.time_events, handlers.time_event)
         self._drain_one(channels.data_commands, handlers.data_command)
-        while channels.data_events.queue:
+        while channels.data_events.queue and not is_over():
             event = channels.data_events.take()
             self._sample()
             for see in self.before_data:
