@@ -25,6 +25,7 @@ from tests.node_fakes import (
     until,
     until_running,
 )
+from workbench.jupyter.shutdown import stop_all
 from workbench.model.events import TimeEvent
 
 
@@ -262,6 +263,62 @@ def test_all_phases_of_a_stop_can_share_one_time() -> None:
         node.dispose()
 
     run(main())
+
+
+def test_a_kernel_s_shutdown_gives_all_nodes_one_time_and_keeps_some_for_their_last_step() -> None:
+    async def main() -> None:
+        given: list[float] = []
+
+        def noting(node: wb.TradingNode) -> wb.TradingNode:
+            ask = node.request_stop
+
+            def request_stop(within_s: float | None = None) -> None:
+                given.append(within_s or 0.0)
+                ask(within_s)
+
+            node.request_stop = request_stop
+            return node
+
+        running = [
+            noting(await started(Watcher(), feed=Feed(disconnect=step), trader_id=f"NODE-{number}"))
+            for number, step in enumerate([nothing, forever])
+        ]
+        assert await stop_all(1.0) == []
+        assert given == [pytest.approx(0.8)] * 2
+        assert [node.state for node in running] == ["STOPPED"] * 2
+        assert [len(node.disconnect_failures) for node in running] == [0, 1]
+        for node in running:
+            node.dispose()
+
+    run(main())
+
+
+def test_with_no_time_left_a_backlog_of_data_is_dropped_and_fills_are_handled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        feed, market, strategy = Feed(), Market(answers="hold"), Trader()
+
+        async def leave_a_backlog() -> None:
+            for _ in range(100):
+                feed.client.quote()
+            market.client.fill(market.held[0])
+
+        feed.disconnect = leave_a_backlog
+        node = await started(strategy, feed=feed, market=market)
+        feed.client.quote()
+        await until(lambda: market.held)
+        node.request_stop(within_s=0.0)
+        await until(lambda: node.state == "STOPPED")
+        assert len(strategy.quotes) == 1
+        assert len(node.fills()) == 1
+        channels = node.channels()
+        assert channels.loc["data_events", "drops"] == 100
+        assert channels.loc["data_events", "depth"] == 0
+        node.dispose()
+
+    run(main())
+    assert "TRADER-001 dropped 100 data events that were left: the time to stop" in caplog.text
 
 
 def test_a_strategy_can_ask_for_the_shutdown_and_another_one_is_stopped_too() -> None:

@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 
 # The server kills a kernel 2.5 s after its request.
 LIMIT_S = 1.5
+# What of it the phases that wait may take: when they are cut short, the fills that came meanwhile
+# are still to be handled.
+_WAITING_SHARE = 0.8
 _LOOK_S = 0.01
 
 
@@ -64,7 +67,7 @@ async def stop_all(limit_s: float = LIMIT_S) -> list[TradingNode]:
     going = [node for node in nodes() if node.state in (NodeState.RUNNING, NodeState.STOPPING)]
     for node in going:
         try:
-            node.request_stop(limit_s)
+            node.request_stop(limit_s * _WAITING_SHARE)
         except LifecycleError as error:  # it stopped by itself at this moment
             _log.debug("no stop was needed: %s", error)
     deadline = time.monotonic() + limit_s
