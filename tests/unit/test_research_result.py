@@ -173,6 +173,7 @@ def test_the_summary_says_what_ran_and_what_came_of_it(result: wb.BacktestResult
         "events",
         "complete",
         "orders",
+        "orders denied",
         "fills",
         "positions",
         "positions open",
@@ -261,7 +262,7 @@ def test_huge_texts_are_shown_shortened_on_one_line() -> None:
 
     result = wb.backtest(Wordy(text="x" * 1_000_000), DATA, instrument=PAIR, raise_exception=False)
     assert len(repr(result)) < 3_000
-    assert len(repr(result).splitlines()) == 17
+    assert len(repr(result).splitlines()) == 18
     assert len(result._repr_html_()) < 10_000
 
 
@@ -299,3 +300,46 @@ def test_samples_are_seeded_and_refuse_nonsense() -> None:
         for keywords in wrong:
             with pytest.raises(wb.ConfigError, match="must be positive; got"):
                 make(**keywords)
+
+
+def test_denied_orders_are_counted_and_the_first_of_each_kind_is_explained() -> None:
+    class Careless(wb.Strategy):
+        def on_start(self) -> None:
+            self.subscribe_quotes()
+
+        def on_quote(self, quote: wb.Quote) -> None:
+            off_grid = quote.bid + 0.000_004
+            self.submit_order(self.orders.limit(quote.instrument_id, "buy", 1, off_grid))
+            self.submit_order(self.orders.market(quote.instrument_id, "buy", "0.5"))
+
+    pair = wb.CurrencyPair.define("AUD/USD.SIM")
+    quotes = [wb.Quote(pair.id, 0.75, 0.75001, 1e6, 1e6, t, t) for t in (10**18, 10**18 + 1)]
+    result = wb.backtest(Careless(), quotes, instrument=pair)
+    assert result.summary["orders denied"] == 4
+    assert [w.partition(";")[0] for w in result.warnings] == ["2 orders were denied"] * 2
+    assert "not a multiple of 0.00001" in result.warnings[0]
+    assert "not a multiple of 1" in result.warnings[1]
+    assert "2 orders were denied" in repr(result)
+
+
+def test_positions_beyond_the_account_are_warned_of_where_no_margin_is_held() -> None:
+    class Bold(wb.Strategy):
+        size: int
+
+        def on_start(self) -> None:
+            self.subscribe_quotes()
+
+        def on_quote(self, quote: wb.Quote) -> None:
+            if self.position() is None:
+                self.submit_order(self.orders.market(quote.instrument_id, "buy", self.size))
+
+    pair = wb.CurrencyPair.define("AUD/USD.SIM")
+    quotes = [wb.Quote(pair.id, 0.75, 0.75001, 1e9, 1e9, t, t) for t in (10**18, 10**18 + 1)]
+    venue = wb.SimulatedVenue(starting_balances="1000 USD")
+    assert wb.backtest(Bold(size=1_000), quotes, instrument=pair, venue=venue).warnings == []
+    (warning,) = wb.backtest(Bold(size=10_000), quotes, instrument=pair, venue=venue).warnings
+    assert "reached 7,500.10 USD with 1,000.00 USD in the account" in warning
+    held = wb.CurrencyPair.define("AUD/USD.SIM", margin_init=1)
+    result = wb.backtest(Bold(size=10_000), quotes, instrument=held, venue=venue)
+    assert len(result.fills) == 0
+    assert "INSUFFICIENT_FUNDS" in result.warnings[0] or "needs 7500" in result.warnings[0]

@@ -602,14 +602,26 @@ def test_only_an_open_order_that_is_not_being_canceled_can_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits",
+    ("limits", "text"),
     [
-        {"orders": 0},
-        {"modifies": 0},
-        {"orders_interval_ns": 0},
-        {"max_notional": {"AUD/USD.SIM": D(0)}},
+        ({"orders": 0}, "orders must be a whole number, 1 or more; got 0"),
+        ({"orders": "5"}, "orders must be a whole number, 1 or more; got '5'"),
+        ({"modifies": 0}, "modifies must be"),
+        ({"orders_interval_ns": 1.5}, "orders_interval_ns must be"),
+        (
+            {"max_notional": {"AUD/USD.SIM": D(0)}},
+            r"max_notional\['AUD/USD.SIM'\] must be positive",
+        ),
+        ({"max_notional": {"AUD/USD.SIM": "x"}}, r"max_notional\['AUD/USD.SIM'\] must be a number"),
+        ({"max_notional": 100}, "max_notional must map instrument ids to amounts"),
+        ({"order": 5}, "RiskLimits has no field 'order'; it has: orders, modifies"),
     ],
 )
-def test_a_limit_that_allows_nothing_is_refused(limits: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
+def test_a_limit_that_does_not_fit_is_refused_by_name(limits: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
         RiskLimits(**limits)
+
+
+def test_plain_limits_are_made_exact() -> None:
+    limits = RiskLimits(max_notional={"AUD/USD.SIM": 0.1})  # type: ignore[dict-item]
+    assert limits.max_notional == {"AUD/USD.SIM": D("0.1")}

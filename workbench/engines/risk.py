@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -36,26 +35,36 @@ from workbench.model.events import (
     OrderUpdated,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId
-from workbench.model.instruments import DERIVATIVES, Future, Instrument
+from workbench.model.instruments import DERIVATIVES, Future, Instrument, to_decimal
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
+from workbench.model.settings import SettingsMeta
 from workbench.runtime.clock import Clock
 
 Send = Callable[[object], None]
 
 
-@dataclass(frozen=True)
-class RiskLimits:
+class RiskLimits(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    metaclass=SettingsMeta,
+):
     """What the risk engine enforces beyond the instrument's own limits.
 
     Attributes:
         orders: At most so many submits in any window of `orders_interval_ns`.
         modifies: The same for modifications.
         orders_interval_ns: The window, nanoseconds.
-        max_notional: Per order, by instrument id, in the settlement currency.
+        max_notional: Per order, by instrument id, in the settlement currency; plain numbers are
+            made exact.
 
     Raises:
-        ConfigError: If a limit allows nothing.
+        ConfigError: If a limit allows nothing or is no number, or a field does not exist.
+
+    >>> RiskLimits(max_notional={"BTC/USDT.BINANCE": 5_000.5}).max_notional
+    {'BTC/USDT.BINANCE': Decimal('5000.5')}
     """
 
     orders: int = 100
@@ -64,12 +73,25 @@ class RiskLimits:
     max_notional: dict[str, Decimal] | None = None
 
     def __post_init__(self) -> None:
-        """Check that every limit is usable."""
-        for limit in (self.orders, self.modifies):
-            Throttler(limit, self.orders_interval_ns)
-        for instrument_id, most in (self.max_notional or {}).items():
+        """Check every field and make it exact."""
+        for name in ("orders", "modifies", "orders_interval_ns"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"{name} must be a whole number, 1 or more; got {value!r}")
+        if self.max_notional is None:
+            return
+        if not isinstance(self.max_notional, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                "max_notional must map instrument ids to amounts, such as"
+                f" {{'BTC/USDT.BINANCE': 10_000}}; got {self.max_notional!r}"
+            )
+        exact: dict[str, Decimal] = {}
+        for instrument_id, given in self.max_notional.items():
+            where = f"max_notional[{instrument_id!r}]"
+            exact[instrument_id] = most = to_decimal(given, where)
             if most <= 0:
-                raise ConfigError(f"max_notional[{instrument_id!r}] must be positive; got {most}")
+                raise ConfigError(f"{where} must be positive; got {most}")
+        msgspec.structs.force_setattr(self, "max_notional", exact)
 
 
 class Refusal(NamedTuple):

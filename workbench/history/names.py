@@ -174,5 +174,5 @@ def _explain_missing(table: RawTable, kind: DataKind, missing: list[str]) -> str
     )
     return (
         f"{table.label}: {kind.value} need a column for {wanted}. There are {_listed(table)}."
-        f" Name yours with columns={{{missing[0]!r}: 'your_column'}}"
+        f" Name yours with wb.{kind.value}(data, columns={{{missing[0]!r}: 'your_column'}})"
     )

@@ -73,8 +73,9 @@ def _localize(moments: AnyArray, column: Column, rows: Rows, tz: str | tzinfo | 
     if tz is None:
         raise DataError(
             f"{rows.label}: the times in column {column.name!r} have no time zone; pass tz='UTC',"
-            " or the zone they are in, such as tz='America/New_York' (a pandas index can be"
-            " localized with .tz_localize(...) as well)"
+            " or the zone they are in, such as tz='America/New_York', to wb.bars(data, ...),"
+            " wb.quotes or wb.trades (a pandas index can be localized with .tz_localize(...) as"
+            " well)"
         )
     if tz == "UTC":
         return moments

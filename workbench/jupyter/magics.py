@@ -8,9 +8,10 @@ from typing import Any
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from workbench.jupyter.awaiting import AWAITED
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, LifecycleError
 from workbench.node import TradingNode, nodes
 from workbench.node.waiting import is_loop_running
+from workbench.runtime.lifecycle import NodeState
 
 _EXAMPLE = "make one first: node = wb.sandbox(strategy, instrument=instrument), then %node build"
 
@@ -36,8 +37,22 @@ def _stop(node: TradingNode) -> TradingNode:
 
 
 async def _stop_awaited(node: TradingNode) -> TradingNode:
-    await node.stop_async()
+    try:
+        await node.stop_async()
+    except LifecycleError as error:
+        _point_to_running(error, node)
+        raise
     return node
+
+
+def _point_to_running(error: LifecycleError, node: TradingNode) -> None:
+    """Say which other nodes run, where the one that was meant may be one of them."""
+    for index, other in enumerate(nodes()):
+        if other is not node and other.state in (NodeState.RUNNING, NodeState.STOPPING):
+            error.add_note(
+                f"Another node is {other.state.value}: {other!r}. Reach it as wb.nodes()[{index}],"
+                f" for example `await wb.nodes()[{index}].stop_async()`."
+            )
 
 
 def _dispose(node: TradingNode) -> TradingNode:
@@ -98,9 +113,11 @@ class NodeMagics(Magics):
                 f"%node {words[0]} takes at most the name of a node; got {' '.join(words[1:])!r}"
             )
         node = self._find(words[1] if len(words) == 2 else None)
-        if awaited:
-            return _stop_awaited(node)
-        return WORDS[words[0]](node)
+        try:
+            return _stop_awaited(node) if awaited else WORDS[words[0]](node)
+        except LifecycleError as error:
+            _point_to_running(error, node)
+            raise
 
     def _find(self, name: str | None) -> TradingNode:
         if name is None:

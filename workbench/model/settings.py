@@ -19,10 +19,14 @@ class SettingsMeta(msgspec.StructMeta):
             ConfigError: If an argument is no field.
         """
         known: tuple[str, ...] = self.__struct_fields__
+        if arguments:
+            raise ConfigError(
+                f"{self.__name__} takes its fields by name, such as {known[0]}={arguments[0]!r}"
+            )
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ConfigError(
                 f"{self.__name__} has no field {', '.join(map(repr, unknown))};"
                 f" it has: {', '.join(known)}"
             )
-        return super().__call__(*arguments, **given)
+        return super().__call__(**given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from enum import StrEnum
 from typing import Any, cast
@@ -95,8 +94,7 @@ class TradingNodeConfig(
         """
         limits = fields.get("limits")
         if isinstance(limits, dict):
-            # A dataclass would take a misspelt field without a word.
-            known = [field.name for field in dataclasses.fields(RiskLimits)]
+            known = list(RiskLimits.__struct_fields__)
             unknown = sorted(set(map(str, cast("dict[Any, Any]", limits))) - set(known))
             if unknown:
                 raise ConfigError(

@@ -76,8 +76,8 @@ def as_venues(
 
 def sandbox(
     strategy: Actor | Sequence[Actor],
-    *,
     data: Any = "synthetic",
+    *,
     instrument: Instrument | Sequence[Instrument],
     venue: SimulatedVenue | Sequence[SimulatedVenue] | None = None,
     speed: float | None = None,

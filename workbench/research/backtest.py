@@ -24,6 +24,7 @@ from workbench.sim import BacktestEngine, SimulatedVenue
 from workbench.trading.actor import Actor
 
 PROGRESS_AFTER_S = 1.0
+REFRESH_S = 0.1
 INTERRUPTED = "interrupted"
 """What a result's `ended` says after an interrupt."""
 
@@ -143,7 +144,7 @@ def _left_usable(engine: BacktestEngine) -> Generator[None]:
 
 
 @contextmanager
-def _progress_bar(total: int, wanted: bool | None) -> Generator[Callable[[int], None] | None]:
+def _progress_bar(total: int, wanted: bool | None) -> Generator[Callable[[int], int] | None]:
     if wanted is False:
         yield None
         return
@@ -155,21 +156,30 @@ def _progress_bar(total: int, wanted: bool | None) -> Generator[Callable[[int], 
 
 
 class _Progress:
-    """A progress bar that appears once the run has taken a while; a short one pays nothing."""
+    """A progress bar that appears once the run has taken a while; a short one pays nothing.
+
+    It is shown again after so many events as take about a tenth of a second.
+    """
 
     def __init__(self, total: int, after_s: float) -> None:
         self._total = total
-        self._due = time.perf_counter() + after_s
+        self._shown = time.perf_counter()
+        self._due = self._shown + after_s
+        self._handled = 0
         self._bar: Any = None
         if not after_s:
             self._open(0)
 
-    def show(self, handled: int) -> None:
-        """Show how many events were handled."""
+    def show(self, handled: int) -> int:
+        """Show how many events were handled; return after how many more to do it again."""
+        now = time.perf_counter()
         if self._bar is not None:
             self._bar.update(handled - self._bar.n)
-        elif handled < self._total and time.perf_counter() >= self._due:
+        elif handled < self._total and now >= self._due:
             self._open(handled)
+        step = round((handled - self._handled) * REFRESH_S / max(now - self._shown, 1e-6))
+        self._shown, self._handled = now, handled
+        return max(1, step)
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -11,10 +11,14 @@ from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines.cache import Cache
 from workbench.history import format_ns
+from workbench.model.enums import AccountType, OrderStatus
 from workbench.model.errors import StrategyError
 from workbench.model.events import AccountState, OrderFilled, PositionEvent
 from workbench.model.money import MONEY_CONTEXT, ZERO
+from workbench.model.orders import Order
+from workbench.model.positions import Position
 from workbench.node import frames
 from workbench.research.equity import Curves
 from workbench.research.sparklines import curves_html
@@ -52,6 +56,8 @@ class BacktestResult:
         self.is_complete = self.error is None and engine.events_handled == engine.timeline.total
         self.warnings = list(engine.data_client.warnings)
         self.warnings += [reason for _, reason in engine.core.execution.refused_events]
+        self.warnings += _order_warnings(engine.core.cache.orders())
+        self.warnings += _leverage_warnings(engine.core.cache)
         self.events = engine.events_handled
         self.seconds = seconds
 
@@ -132,6 +138,7 @@ class BacktestResult:
             "events": self.events,
             "complete": "yes" if self.is_complete else f"no: {_short(self.ended)}",
             "orders": len(core.cache.orders()),
+            "orders denied": sum(o.status is OrderStatus.DENIED for o in core.cache.orders()),
             "fills": len(self._filled),
             "positions": len(core.cache.positions()),
             "positions open": len(core.cache.positions_open()),
@@ -251,3 +258,48 @@ def _show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _order_warnings(orders: Iterable[Order]) -> list[str]:
+    """Return a sentence for each way in which orders came to nothing: how many, and the first."""
+    refused: dict[tuple[OrderStatus, str], list[Order]] = {}
+    for order in orders:
+        if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
+            # Reasons differ in their numbers; those of one kind begin alike.
+            kind = order.reason.partition(" ")[0]
+            refused.setdefault((order.status, kind), []).append(order)
+    return [
+        f"{len(group):,} orders were {status.value}; the first, {group[0].client_order_id}:"
+        f" {group[0].reason}"
+        for (status, _), group in refused.items()
+    ]
+
+
+def _leverage_warnings(cache: Cache) -> list[str]:
+    """Warn where positions outgrew a margin account that holds no margin for them."""
+    warned: list[str] = []
+    margin_accounts = {
+        a.account_id: a for a in cache.accounts() if a.account_type is AccountType.MARGIN
+    }
+    largest: dict[str, tuple[Position, Decimal]] = {}
+    with localcontext(MONEY_CONTEXT):
+        for position in cache.positions():
+            instrument = position.instrument
+            if instrument.margin_init or position.account_id not in margin_accounts:
+                continue
+            worth = instrument.notional(position.peak_quantity, position.average_open)
+            if worth > largest.get(instrument.id, (position, ZERO))[1]:
+                largest[instrument.id] = position, worth
+        for position, worth in largest.values():
+            instrument = position.instrument
+            unit = instrument.settlement_currency
+            balances = margin_accounts[position.account_id].balances
+            held = next((b.total for b in balances if b.currency == unit), ZERO)
+            if worth > held:
+                warned.append(
+                    f"positions in {instrument.id} reached {worth:,.2f} {unit.code} with"
+                    f" {held:,.2f} {unit.code} in the account: the instrument holds no margin"
+                    " (margin_init=0), so no size was refused; define it with margin_init=..., the"
+                    " share of notional that an order must cover"
+                )
+    return warned

@@ -31,6 +31,7 @@ from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
 
 CHUNK = 8192
+FIRST_REPORT = 16  # after how many events progress is reported first: a strategy may be slow
 _FROZEN_BY_A_PROGRAM = 1000  # Python 3.12 freezes some 375 objects of its own when it starts
 Route = Callable[[Any], None]
 
@@ -103,13 +104,14 @@ class BacktestEngine:
         for actor in actors:
             self.core.add_actor(actor)
 
-    def run(self, on_progress: Callable[[int], None] | None = None) -> None:
+    def run(self, on_progress: Callable[[int], int] | None = None) -> None:
         """Run from the first event to the last, or until the run is ended.
 
         A strategy's exception ends the run; it is kept in `error`, with all that was computed.
 
         Args:
-            on_progress: Told how many events were handled, after each chunk.
+            on_progress: Told how many events were handled; returns after how many more to be
+                told again.
         """
         with localcontext(MONEY_CONTEXT), _unexamined():
             self._connect()
@@ -166,21 +168,25 @@ class BacktestEngine:
             _complete(client.connect())
         self.core.dispatcher.drain()
 
-    def _loop(self, on_progress: Callable[[int], None] | None) -> None:
-        dispatcher = self.core.dispatcher
-        taps_data = len(dispatcher.taps) > 1
+    def _loop(self, on_progress: Callable[[int], int] | None) -> None:
+        taps_data = len(self.core.dispatcher.taps) > 1
         paths = [self._path(stream) for stream in self.timeline.streams]
-        reported = 0
+        due = 0 if on_progress is None else FIRST_REPORT
         for index, events in self.timeline.runs(CHUNK):
+            left = events
+            while left and not self.ended:
+                now, left = left, []
+                if on_progress is not None and len(now) > due - self.events_handled:
+                    cut = max(1, due - self.events_handled)
+                    now, left = now[:cut], now[cut:]
+                if taps_data:
+                    self._run_tapped(now)
+                else:
+                    self._run(now, *paths[index])
+                if on_progress is not None and self.events_handled >= due:
+                    due = self.events_handled + on_progress(self.events_handled)
             if self.ended:
                 break
-            if taps_data:
-                self._run_tapped(events)
-            else:
-                self._run(events, *paths[index])
-            if on_progress is not None and self.events_handled - reported >= CHUNK:
-                reported = self.events_handled
-                on_progress(reported)
         if on_progress is not None:
             on_progress(self.events_handled)
 
