@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs so, and all processes of the tests would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     full = config.getoption("--full")
     in_ci = bool(os.environ.get("CI"))
     settings.register_profile(
