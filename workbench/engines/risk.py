@@ -144,7 +144,8 @@ class RiskEngine:
         self._clock = clock
         self._send_command = send_command
         self._send_event = send_event
-        limits = limits or RiskLimits()
+        if limits is None:
+            limits = RiskLimits()
         self._max_notional = limits.max_notional or {}
         self._submit_rate = Throttler(limits.orders, limits.orders_interval_ns)
         self._modify_rate = Throttler(limits.modifies, limits.orders_interval_ns)
