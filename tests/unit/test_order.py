@@ -220,7 +220,7 @@ def test_an_update_to_nothing_is_refused_before_the_first_fill() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (e.OrderDenied(**IDS, code="X", reason="too much"), "too much"),
+        (e.OrderDenied(**IDS, code="X", reason="too much"), "X: too much"),
         (e.OrderRejected(**IDS, account_id="SIM-1", reason="no such pair"), "no such pair"),
         (CANCELED, "asked for"),
     ],

@@ -36,6 +36,7 @@ from workbench.model.events import (
     PositionClosed,
     PositionEvent,
     PositionOpened,
+    about,
 )
 from workbench.model.identifiers import (
     AccountId,
@@ -157,18 +158,8 @@ class ExecutionEngine:
         try:
             client = self._client(command.client_id, command.instrument_id)
         except ClientError as error:
-            now = self._clock.timestamp_ns()
-            self._send_event(
-                OrderDenied(
-                    strategy_id=command.strategy_id,
-                    instrument_id=command.instrument_id,
-                    client_order_id=command.client_order_id,
-                    code="CLIENT_UNKNOWN",
-                    reason=str(error),
-                    ts_event=now,
-                    ts_init=now,
-                )
-            )
+            fields = about(command, self._clock.timestamp_ns())
+            self._send_event(OrderDenied(code="CLIENT_UNKNOWN", reason=str(error), **fields))
             return
         # Sent first: should `on_order_initialized` raise, the order is not left between two states.
         client.submit_order(command)
@@ -197,18 +188,8 @@ class ExecutionEngine:
         order: Order | None,
     ) -> None:
         became = "not known" if order is None else order.status.value
-        now = self._clock.timestamp_ns()
-        self._send_event(
-            kind(
-                strategy_id=command.strategy_id,
-                instrument_id=command.instrument_id,
-                client_order_id=command.client_order_id,
-                code="ORDER_NOT_OPEN",
-                reason=f"the order is {became}",
-                ts_event=now,
-                ts_init=now,
-            )
-        )
+        fields = about(command, self._clock.timestamp_ns())
+        self._send_event(kind(code="ORDER_NOT_OPEN", reason=f"the order is {became}", **fields))
 
     def _cancel_all(self, client: ExecutionClient, command: CancelAllOrders) -> None:
         for order in self._cache.orders_open(
@@ -221,17 +202,9 @@ class ExecutionEngine:
     def _pend(
         self, kind: type[OrderPendingCancel] | type[OrderPendingUpdate], order: Order
     ) -> None:
-        now = self._clock.timestamp_ns()
+        fields = about(order, self._clock.timestamp_ns())
         self._send_event(
-            kind(
-                strategy_id=order.strategy_id,
-                instrument_id=order.instrument_id,
-                client_order_id=order.client_order_id,
-                account_id=order.account_id,
-                venue_order_id=order.venue_order_id,
-                ts_event=now,
-                ts_init=now,
-            )
+            kind(account_id=order.account_id, venue_order_id=order.venue_order_id, **fields)
         )
 
     def _client(self, client_id: ClientId | None, instrument_id: InstrumentId) -> ExecutionClient:

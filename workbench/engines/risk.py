@@ -33,6 +33,7 @@ from workbench.model.events import (
     OrderPendingUpdate,
     OrderSubmitted,
     OrderUpdated,
+    about,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId
 from workbench.model.instruments import DERIVATIVES, Future, Instrument, to_decimal
@@ -500,28 +501,12 @@ class RiskEngine:
     # Refusals as events
 
     def _denied(self, command: SubmitOrder, refusal: Refusal) -> OrderDenied:
-        now = self._clock.timestamp_ns()
-        return OrderDenied(
-            strategy_id=command.strategy_id,
-            instrument_id=command.instrument_id,
-            client_order_id=command.client_order_id,
-            code=refusal.code,
-            reason=refusal.reason,
-            ts_event=now,
-            ts_init=now,
-        )
+        fields = about(command, self._clock.timestamp_ns())
+        return OrderDenied(code=refusal.code, reason=refusal.reason, **fields)
 
     def _modify_rejected(self, command: ModifyOrder, refusal: Refusal) -> OrderModifyRejected:
-        now = self._clock.timestamp_ns()
-        return OrderModifyRejected(
-            strategy_id=command.strategy_id,
-            instrument_id=command.instrument_id,
-            client_order_id=command.client_order_id,
-            code=refusal.code,
-            reason=refusal.reason,
-            ts_event=now,
-            ts_init=now,
-        )
+        fields = about(command, self._clock.timestamp_ns())
+        return OrderModifyRejected(code=refusal.code, reason=refusal.reason, **fields)
 
 
 _NOT_SHOWN_YET = (

@@ -7,6 +7,7 @@ nanoseconds, UTC). Amounts are `Decimal`.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,17 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     client_order_id: ClientOrderId
     ts_event: int
     ts_init: int
+
+
+def about(what: Any, ts_ns: int) -> dict[str, Any]:
+    """Return what every order event holds, for an event of now about a command or an order."""
+    return {
+        "strategy_id": what.strategy_id,
+        "instrument_id": what.instrument_id,
+        "client_order_id": what.client_order_id,
+        "ts_event": ts_ns,
+        "ts_init": ts_ns,
+    }
 
 
 class OrderInitialized(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):

@@ -37,7 +37,8 @@ _Located = e.OrderCanceled | e.OrderExpired | e.OrderTriggered
 class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
     """An order as we know it: what defines it, and what became of it.
 
-    Only `apply` changes it. Read `status`, `filled_quantity`, `average_price`, `is_open`.
+    Only `apply` changes it. Read `status`, `filled_quantity`, `average_price`, `is_open`; `reason`
+    says why it ended, after a denial as `CODE: sentence`.
     """
 
     strategy_id: StrategyId
@@ -154,7 +155,7 @@ def _settle_pending(order: Order) -> None:
 
 def _denied(order: Order, event: e.OrderDenied) -> None:
     _move(order, OrderTrigger.DENY)
-    order.reason = event.reason
+    order.reason = f"{event.code}: {event.reason}"
 
 
 def _submitted(order: Order, event: e.OrderSubmitted) -> None:

@@ -33,6 +33,7 @@ from workbench.model.events import (
     OrderRejected,
     OrderUpdated,
     TimeEvent,
+    about,
 )
 from workbench.model.identifiers import (
     AccountId,
@@ -175,18 +176,8 @@ class SimulatedExchange:
         self._sequence += 1
         venue_order_id = VenueOrderId(f"{self.name}-{self._order_count}")
         if engine is None:
-            now = self._clock.timestamp_ns()
-            self._send(
-                OrderRejected(
-                    strategy_id=command.strategy_id,
-                    instrument_id=command.instrument_id,
-                    client_order_id=command.client_order_id,
-                    account_id=self.account_id,
-                    reason=f"{command.instrument_id} is not listed at {self.name}",
-                    ts_event=now,
-                    ts_init=now,
-                )
-            )
+            reason = f"{command.instrument_id} is not listed at {self.name}"
+            self._send(OrderRejected(reason=reason, **self._about(command)))
             return
         order = venue_order(command.order, venue_order_id, self._sequence, engine.instrument)
         self._orders[command.client_order_id] = order
@@ -285,15 +276,9 @@ class SimulatedExchange:
     # What the matching engines decide
 
     def _about(self, what: Any) -> dict[str, Any]:
-        now = self._clock.timestamp_ns()
-        return {
-            "strategy_id": what.strategy_id,
-            "instrument_id": what.instrument_id,
-            "client_order_id": what.client_order_id,
-            "account_id": self.account_id,
-            "ts_event": now,
-            "ts_init": now,
-        }
+        fields = about(what, self._clock.timestamp_ns())
+        fields["account_id"] = self.account_id
+        return fields
 
     def _accepted(self, order: VenueOrder) -> None:
         self._lock(order)

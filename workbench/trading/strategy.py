@@ -278,15 +278,10 @@ class Strategy(Actor):
             raise ConfigError(f"order {order.client_order_id} has not been submitted yet")
 
     def _denial(self, order: Order) -> e.OrderDenied:
-        now = self.core.clock.timestamp_ns()
         return e.OrderDenied(
-            strategy_id=order.strategy_id,
-            instrument_id=order.instrument_id,
-            client_order_id=order.client_order_id,
             code="STRATEGY_STOPPED",
             reason=f"{self.component_id} is {self.state.value}; only reduce-only orders pass now",
-            ts_event=now,
-            ts_init=now,
+            **e.about(order, self.core.clock.timestamp_ns()),
         )
 
     # Callbacks, to be overridden
