@@ -145,11 +145,10 @@ class RiskEngine:
         self._clock = clock
         self._send_command = send_command
         self._send_event = send_event
-        if limits is None:
-            limits = RiskLimits()
-        self._max_notional = limits.max_notional or {}
-        self._submit_rate = Throttler(limits.orders, limits.orders_interval_ns)
-        self._modify_rate = Throttler(limits.modifies, limits.orders_interval_ns)
+        enforced: RiskLimits = RiskLimits() if limits is None else limits
+        self._max_notional = enforced.max_notional or {}
+        self._submit_rate = Throttler(enforced.orders, enforced.orders_interval_ns)
+        self._modify_rate = Throttler(enforced.modifies, enforced.orders_interval_ns)
         self._claims: dict[ClientOrderId, Claim] = {}
         # Modifications that passed and were not answered, oldest first, as what the order becomes.
         self._changes: dict[ClientOrderId, deque[OrderInitialized]] = {}
