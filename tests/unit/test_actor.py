@@ -335,3 +335,46 @@ def test_default_callbacks_take_everything_and_do_nothing() -> None:
     for name in names:
         getattr(strategy, name)(*(() if name in without else (quote,)))
     assert len(names) > 20
+
+
+def test_a_misspelt_callback_is_refused_with_the_one_that_was_meant() -> None:
+    class Hopeful(Strategy):
+        def on_bars(self, bar: object) -> None:
+            raise AssertionError("never called")
+
+    with pytest.raises(ConfigError, match=r"Hopeful\.on_bars is no callback.*mean on_bar\?"):
+        core_with(Hopeful())
+
+
+def test_a_method_that_resembles_no_callback_is_left_alone() -> None:
+    class Own(Strategy):
+        def on_bar(self, bar: object) -> None:
+            self.on_bars([bar])
+
+        def on_bars(self, bars: list[object]) -> None:
+            """Stand beside the callback it resembles."""
+
+        def on_breakout(self) -> None:
+            """Resemble nothing."""
+
+    assert len(core_with(Own()).actors) == 1
+
+
+def test_a_timer_with_a_text_for_an_interval_is_refused_with_what_to_write() -> None:
+    actor = Actor()
+    core_with(actor)
+    with pytest.raises(ConfigError, match=r"timedelta\(seconds=2\); got '2s'"):
+        actor.clock.set_timer("often", "2s")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="nanoseconds or a datetime; got 'noon'"):
+        actor.clock.set_alert("lunch", "noon")  # type: ignore[arg-type]
+
+
+def test_an_actor_of_a_core_that_is_in_use_cannot_join_another() -> None:
+    actor = Actor()
+    first = core_with(actor)
+    first.is_in_use = True
+    with pytest.raises(LifecycleError, match="in a node or backtest that runs"):
+        core_with(actor)
+    assert actor.core is first
+    first.is_in_use = False
+    assert actor in core_with(actor).actors

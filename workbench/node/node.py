@@ -298,15 +298,18 @@ class TradingNode:
 
     def _begin(self) -> Host:
         self._check(NodeTrigger.RUN)
+        core = self.core
         for actor in self._actors:
-            if actor.core is not self._core:
+            if actor.core is not core:
                 raise LifecycleError(
                     f"{actor!r} has become part of another node or backtest since this node was"
                     " built; make another object, or another node, for each run"
                 )
-        self._move(NodeTrigger.RUN)
         if self._host is None:
             raise LifecycleError("the node is not built")
+        # From now on, not only once strategies start, nobody else may take them.
+        core.is_in_use = True
+        self._move(NodeTrigger.RUN)
         return self._host
 
     def _finish(self) -> None:
@@ -318,6 +321,7 @@ class TradingNode:
             if self.state is NodeState.STOPPING:
                 self._lifecycle.apply(NodeTrigger.FINISH)
             host.stopped.set()
+        self.core.is_in_use = False
         self._notify()
 
     # Stop

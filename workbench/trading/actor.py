@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,8 @@ class ActorClock:
             ThreadError: On another thread than the node's.
         """
         self._core.check_thread("timers", f"clock.set_alert, {name!r}, at")
+        if isinstance(at, bool) or not isinstance(at, (int, datetime)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"alert {name!r}: `at` is nanoseconds or a datetime; got {at!r}")
         if isinstance(at, datetime):
             if at.tzinfo is None:
                 raise ConfigError(f"alert {name!r}: give the datetime a zone, such as datetime.UTC")
@@ -101,6 +104,11 @@ class ActorClock:
             ThreadError: On another thread than the node's.
         """
         self._core.check_thread("timers", f"clock.set_timer, {name!r}, interval")
+        if isinstance(interval, bool) or not isinstance(interval, (int, timedelta)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                f"timer {name!r}: its interval is nanoseconds or a timedelta, such as"
+                f" datetime.timedelta(seconds=2); got {interval!r}"
+            )
         if isinstance(interval, timedelta):
             interval = interval // timedelta(microseconds=1) * 1000
         self._clock.set_timer(
@@ -281,8 +289,9 @@ class Actor:
 
         Raises:
             LifecycleError: If it is part of another one that still runs.
-            ConfigError: If a parameter was changed after it was made.
+            ConfigError: If a parameter was changed after it was made, or a callback is misspelt.
         """
+        _check_spelling(type(self))
         for name, value in self.parameters.items():
             now = getattr(self, name, None)
             if now is not value and (type(now) is not type(value) or now != value):
@@ -291,10 +300,11 @@ class Actor:
                     f" make a new object with {name}=... instead"
                 )
         if self._core is not None:
-            if self.state in _BUSY:
+            if self._core.is_in_use or self.state in _BUSY:
                 raise LifecycleError(
-                    f"{self.component_id} is {self.state} elsewhere; stop that node first, or make"
-                    f" another object: {self!r}"
+                    f"{self.component_id} is {self.state} elsewhere, in a node or backtest that"
+                    " runs; stop that first (wb.nodes() lists the nodes), or make another object:"
+                    f" {self!r}"
                 )
             self.reset()
         self._core = core
@@ -583,6 +593,26 @@ class Actor:
 
 def _made(cls: type[Actor], parameters: dict[str, Any]) -> Actor:
     return cls(**parameters)
+
+
+def _check_spelling(cls: type[Actor]) -> None:
+    """Refuse a method that looks like a callback nobody would call.
+
+    Raises:
+        ConfigError: Naming the callback that was probably meant.
+    """
+    root = next(base for base in cls.__mro__ if base in ROOTS)
+    known = [name for name in dir(root) if name.startswith("on_")]
+    own = {n for base in cls.__mro__[: cls.__mro__.index(root)] for n in vars(base)}
+    for name in sorted(own):
+        if not name.startswith("on_") or name in known:
+            continue
+        meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if meant and meant[0] not in own:
+            raise ConfigError(
+                f"{cls.__name__}.{name} is no callback and would never be called; did you mean"
+                f" {meant[0]}? A method of your own needs another name"
+            )
 
 
 _BUSY = (ComponentState.STARTING, ComponentState.RUNNING, ComponentState.STOPPING)

@@ -48,6 +48,7 @@ class TradingCore:
     Attributes:
         actors: The actors and strategies, in the order they were added.
         log: The event log.
+        is_in_use: Whether it runs or is about to; its strategies cannot join another one.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class TradingCore:
         self.senders = senders
         self.run_tag = run_tag
         self.actors: list[Actor] = []
+        self.is_in_use = False
         self.cache = Cache()
         self.bus = MessageBus()
         self.log = EventLog()
