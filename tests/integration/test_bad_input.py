@@ -513,7 +513,10 @@ def test_a_strategy_that_runs_elsewhere_is_refused_and_runs_on() -> None:
         node.run()
         while node.phase.value != "running":
             await asyncio.sleep(0.001)
-        with pytest.raises(wb.LifecycleError, match=r"is RUNNING elsewhere; stop that node first"):
+        with pytest.raises(
+            wb.LifecycleError,
+            match=r"is RUNNING elsewhere, in a node or backtest that runs; stop that first",
+        ):
             wb.backtest(strategy, QUOTES, instrument=PAIR)
         assert strategy.is_running
         await node.stop_async()
