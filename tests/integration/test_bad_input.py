@@ -335,7 +335,9 @@ def test_a_price_off_the_tick_grid_is_denied_and_not_rounded() -> None:
     assert "90.005" in reasons[0]
     assert "0.01" in reasons[0]
     assert "0.15" in reasons[2]
-    assert [denial.reason for denial in strategy.denials] == [text for text in reasons if text]
+    assert [f"{denial.code}: {denial.reason}" for denial in strategy.denials] == [
+        text for text in reasons if text
+    ]
     assert len({denial.client_order_id for denial in strategy.denials}) == 5
 
 

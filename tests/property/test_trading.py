@@ -94,7 +94,6 @@ class Monkey(Strategy):
     def on_start(self) -> None:
         self.todo: Iterator[Act] = iter(self.acts)
         self.sent: list[Order] = []
-        self.unanswered: set[str] = set()
         self.path: dict[str, list[tuple[str, OrderStatus]]] = {}
         self.subscribe_quotes()
 
@@ -150,21 +149,11 @@ class Monkey(Strategy):
         order = self.cache.order(event.client_order_id)
         assert order is not None
         assert order.filled_quantity <= order.quantity
-        if isinstance(event, e.OrderPendingCancel):
-            self.unanswered.add(order.client_order_id)
-        elif isinstance(event, e.OrderCancelRejected) and not event.code:
-            self.unanswered.discard(order.client_order_id)
-        elif order.client_order_id in self.unanswered and not isinstance(event, e.OrderUpdated):
-            # Whatever is refused here, a cancel on its way stays so; a fill shows instead of it.
-            filled = order.filled_quantity > 0
-            venues_answer = isinstance(event, e.OrderModifyRejected) and not event.code
-            assert (
-                order.is_closed
-                or filled
-                or venues_answer
-                or order.status is OrderStatus.PENDING_CANCEL
-                or isinstance(event, e.OrderAccepted)
-            ), event
+        refused = isinstance(event, e.OrderModifyRejected | e.OrderCancelRejected)
+        if refused and event.account_id is None:
+            # It was refused here, not by the venue: the order is as it was.
+            assert event.code
+            assert order.status is self.path[event.client_order_id][-1][1]
         self.path.setdefault(event.client_order_id, []).append((type(event).__name__, order.status))
 
 
