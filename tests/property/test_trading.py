@@ -153,7 +153,8 @@ class Monkey(Strategy):
         if refused and event.account_id is None:
             # It was refused here, not by the venue: the order is as it was.
             assert event.code
-            assert order.status is self.path[event.client_order_id][-1][1]
+            told = self.path.get(event.client_order_id)
+            assert order.status is (told[-1][1] if told else OrderStatus.INITIALIZED)
         self.path.setdefault(event.client_order_id, []).append((type(event).__name__, order.status))
 
 
