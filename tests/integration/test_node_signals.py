@@ -180,8 +180,8 @@ def test_an_embedded_node_installs_no_handler_and_survives_an_interrupted_cell()
         node.build(); node.run()
         await until_running(node)
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-        say("ready")
         try:
+            say("ready")
             time.sleep(30)  # a cell
         except KeyboardInterrupt:
             say("cell interrupted")
@@ -209,8 +209,8 @@ def test_a_node_on_its_own_thread_installs_no_handler() -> None:
     node.build(); node.run(thread=True)
     until_blocking(lambda: node.phase == "running")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    say("ready")
     try:
+        say("ready")
         time.sleep(30)
     except KeyboardInterrupt:
         say(node.state)

@@ -126,7 +126,8 @@ def check_all_ways(strategy: wb.Strategy, **given: Any) -> wb.BacktestResult:
     """Backtest, then replay the same object at each speed; what happened must be equal."""
     result = wb.backtest(strategy, progress=False, **given)
     assert result.is_complete
-    assert result.warnings == []
+    # A cash account may run out of coins; nothing else is to be warned of.
+    assert all("INSUFFICIENT_FUNDS" in warning for warning in result.warnings)
     for speed in SPEEDS:
         node = replayed(strategy, speed, **given)
         assert_same(result, node)

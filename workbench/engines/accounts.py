@@ -320,6 +320,8 @@ class MarginAccount(Account):
                 amount = instrument.notional(abs(holding.quantity), holding.average)
                 _, before = worth.get(instrument.id, (instrument, ZERO))
                 worth[instrument.id] = instrument, before + amount / self.leverage
+        if not worth:
+            return ()
         return tuple(
             MarginBalance(
                 instrument.id,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from workbench.model.data import Bar, BarType, BidAskBar, Quote, Trade
 from workbench.model.enums import (
     AggressorSide,
@@ -40,8 +42,7 @@ class Offer(NamedTuple):
     shown: Decimal | None
 
 
-@dataclass(eq=False)
-class VenueOrder:
+class VenueOrder(msgspec.Struct, eq=False, gc=False):
     """An order as the venue has it."""
 
     definition: OrderInitialized

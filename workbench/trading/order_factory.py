@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from workbench.engines.cache import Cache
 from workbench.model.enums import OrderSide, OrderType, TimeInForce, parse_enum
-from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import ClientOrderIds, InstrumentId, StrategyId
 from workbench.model.instruments import Number, to_decimal
 from workbench.model.orders import Order
@@ -119,19 +118,17 @@ class OrderFactory:
             if price is not None:
                 exact_price = instrument.exact_price(price)
         now = self._clock.timestamp_ns()
-        return Order.from_initialized(
-            OrderInitialized(
-                strategy_id=self._strategy_id,
-                instrument_id=InstrumentId(instrument_id),
-                client_order_id=self._ids.next(),
-                side=parse_enum(OrderSide, side, "side"),
-                order_type=order_type,
-                quantity=exact_quantity,
-                time_in_force=parse_enum(TimeInForce, time_in_force, "time_in_force"),
-                price=exact_price,
-                post_only=post_only,
-                reduce_only=reduce_only,
-                ts_event=now,
-                ts_init=now,
-            )
+        return Order(
+            strategy_id=self._strategy_id,
+            instrument_id=InstrumentId(instrument_id),
+            client_order_id=self._ids.next(),
+            side=parse_enum(OrderSide, side, "side"),
+            order_type=order_type,
+            quantity=exact_quantity,
+            time_in_force=parse_enum(TimeInForce, time_in_force, "time_in_force"),
+            price=exact_price,
+            post_only=post_only,
+            reduce_only=reduce_only,
+            ts_init=now,
+            ts_last=now,
         )
