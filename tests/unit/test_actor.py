@@ -79,7 +79,8 @@ def test_one_object_begins_each_life_as_it_was_made() -> None:
         core = core_with(strategy)
         core.start_actors()
         core.stop_actors()
-        core.dispose_actors()
+        for actor in core.actors:
+            actor.dispose()
     assert page.lines == [
         *("start new", "stop", "dispose"),
         *("reset", "start new", "stop", "dispose"),

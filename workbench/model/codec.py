@@ -46,7 +46,6 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     e.AccountState,
     e.TimeEvent,
     e.LoopStalled,
-    e.ComponentFaulted,
     c.Subscribe,
     c.Unsubscribe,
     c.RequestData,

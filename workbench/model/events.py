@@ -22,7 +22,6 @@ from workbench.model.enums import (
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
-    ComponentId,
     InstrumentId,
     PositionId,
     StrategyId,
@@ -266,14 +265,5 @@ class LoopStalled(msgspec.Struct, frozen=True, gc=False, tag=True):
     """
 
     duration_ns: int
-    ts_event: int
-    ts_init: int
-
-
-class ComponentFaulted(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """A strategy or client failed and took no further part."""
-
-    component_id: ComponentId
-    reason: str
     ts_event: int
     ts_init: int

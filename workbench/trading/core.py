@@ -225,8 +225,3 @@ class TradingCore:
         for actor in self.actors:
             if actor.component_id == component_id and actor.state is not ComponentState.FAULTED:
                 actor.fault()
-
-    def dispose_actors(self) -> None:
-        """Dispose of all; each can be used again elsewhere."""
-        for actor in self.actors:
-            actor.dispose()
