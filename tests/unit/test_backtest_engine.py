@@ -612,7 +612,7 @@ def test_one_object_runs_twice_to_the_byte() -> None:
     second = run(strategy, walk())
     assert first.core.log.to_bytes() == second.core.log.to_bytes()
     assert strategy.core is second.core
-    second.core.dispose_actors()
+    strategy.dispose()
     third = run(strategy, walk())
     assert third.core.log.to_bytes() == first.core.log.to_bytes()
 
