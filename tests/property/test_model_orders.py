@@ -122,7 +122,9 @@ class AnOrderUnderRandomEvents(RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        self.apply(e.OrderReleased(**self.ids(), released_price=Decimal(1)))
+        self.apply(
+            e.OrderReleased(**self.ids(), order_type=OrderType.MARKET, quantity=self.order.quantity)
+        )
 
     @rule()
     def reject(self) -> None:

@@ -245,7 +245,9 @@ def test_an_event_without_a_venue_order_id_does_not_erase_the_one_that_is_known(
 def test_an_emulated_order_is_released_and_sent() -> None:
     order = order_after(
         e.OrderEmulated(**IDS),
-        e.OrderReleased(**IDS, released_price=Decimal("1.4")),
+        e.OrderReleased(
+            **IDS, order_type=OrderType.MARKET, quantity=Decimal(100), released_price=Decimal("1.4")
+        ),
         *TO_ACCEPTED,
     )
     assert order.status is S.ACCEPTED

@@ -95,7 +95,7 @@ def fill(quantity: int) -> e.OrderFilled:
 EVENTS: dict[str, Callable[[], e.OrderEvent]] = {
     "deny": lambda: e.OrderDenied(**IDS, code="X", reason="x"),
     "emulate": lambda: e.OrderEmulated(**IDS),
-    "release": lambda: e.OrderReleased(**IDS, released_price=Decimal(1)),
+    "release": lambda: e.OrderReleased(**IDS, order_type=OrderType.MARKET, quantity=Decimal(10)),
     "submit": lambda: e.OrderSubmitted(**IDS, account_id="SIM-1"),
     "reject": lambda: e.OrderRejected(**IDS, account_id="SIM-1", reason="x"),
     "accept": lambda: e.OrderAccepted(**IDS, **AT),
@@ -191,6 +191,7 @@ def test_only_an_open_or_submitted_order_can_be_updated(status: str) -> None:
         "partially_filled",
         "pending_update",
         "pending_cancel",
+        "emulated",
     }
     if status in allowed:
         order.apply(update)

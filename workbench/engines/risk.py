@@ -157,6 +157,21 @@ class RiskEngine:
         """Let everything through (ACTIVE), only what reduces (REDUCING), or nothing (HALTED)."""
         self.trading_state = TradingState(state)
 
+    def size_in_units(self, order: Order) -> None:
+        """Turn a new order's quantity, given in the quote currency, into units, rounded down.
+
+        At its own price, else at the market's; without any it stays as it is, to be denied.
+        """
+        instrument = self._cache.instrument(order.instrument_id)
+        amount = order.terms.quote_quantity
+        if instrument is None or amount is None:
+            return
+        price = order.price or order.trigger_price or self._market_price(order, instrument)
+        if instrument.is_inverse:
+            order.quantity = instrument.quantity(amount / instrument.multiplier)
+        elif price is not None:
+            order.quantity = instrument.quantity(amount / (price * instrument.multiplier))
+
     # Commands
 
     def execute(self, command: TradingCommand) -> None:
@@ -419,7 +434,9 @@ class RiskEngine:
         held = self._held(order)
         return held * order.side.sign < 0 and quantity <= abs(held)
 
-    def _market_price(self, order: OrderInitialized, instrument: Instrument) -> Decimal | None:
+    def _market_price(
+        self, order: OrderInitialized | Order, instrument: Instrument
+    ) -> Decimal | None:
         """Return what prices a market order: its own side of the market, else the other."""
         price = self._cache.price_to(instrument.id, order.side)
         if price is None:

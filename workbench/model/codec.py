@@ -51,6 +51,7 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     c.RequestData,
     c.DataResponse,
     c.SubmitOrder,
+    c.SubmitOrderList,
     c.ModifyOrder,
     c.CancelOrder,
     c.CancelAllOrders,

@@ -15,6 +15,7 @@ from workbench.model.identifiers import (
     ClientOrderId,
     ComponentId,
     InstrumentId,
+    OrderListId,
     StrategyId,
 )
 
@@ -90,11 +91,19 @@ class SubmitOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=T
     order: OrderInitialized
 
 
+class SubmitOrderList(TradingCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
+    """Send the orders of a list together: all leave, or none; they are of one instrument."""
+
+    order_list_id: OrderListId
+    orders: tuple[OrderInitialized, ...]
+
+
 class ModifyOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
-    """Change quantity or price of an open order; None leaves one as it is."""
+    """Change quantity, price or trigger price of an open order; None leaves one as it is."""
 
     quantity: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
 
 class CancelOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
@@ -120,4 +129,6 @@ class ShutdownSystem(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=Tr
 
 
 DataCommand = Subscribe | Unsubscribe | RequestData
-TradingCommand = SubmitOrder | ModifyOrder | CancelOrder | CancelAllOrders | QueryOrder
+TradingCommand = (
+    SubmitOrder | SubmitOrderList | ModifyOrder | CancelOrder | CancelAllOrders | QueryOrder
+)

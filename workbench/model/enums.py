@@ -30,14 +30,73 @@ class OrderType(StrEnum):
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+    MARKET_TO_LIMIT = "market_to_limit"
+    MARKET_IF_TOUCHED = "market_if_touched"
+    LIMIT_IF_TOUCHED = "limit_if_touched"
+    TRAILING_STOP_MARKET = "trailing_stop_market"
+    TRAILING_STOP_LIMIT = "trailing_stop_limit"
 
 
 class TimeInForce(StrEnum):
-    """How long an order may rest."""
+    """How long an order may rest.
+
+    GTC until cancelled, IOC and FOK not at all, GTD until a time, DAY until the session closes;
+    AT_THE_OPEN and AT_THE_CLOSE trade at the next opening or closing of the session only.
+    """
 
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    GTD = "gtd"
+    DAY = "day"
+    AT_THE_OPEN = "at_the_open"
+    AT_THE_CLOSE = "at_the_close"
+
+
+class TriggerType(StrEnum):
+    """Which price is compared with a trigger.
+
+    DEFAULT is the venue's own choice, at a simulated one BID_ASK: the ask for a buy, the bid for a
+    sale. A DOUBLE one must be reached by two updates in a row.
+    """
+
+    DEFAULT = "default"
+    BID_ASK = "bid_ask"
+    LAST = "last"
+    LAST_OR_BID_ASK = "last_or_bid_ask"
+    MID = "mid"
+    MARK = "mark"
+    DOUBLE_LAST = "double_last"
+    DOUBLE_BID_ASK = "double_bid_ask"
+
+
+class TrailingOffsetType(StrEnum):
+    """What a trailing offset is counted in."""
+
+    PRICE = "price"
+    BASIS_POINTS = "basis_points"
+    TICKS = "ticks"
+
+
+class ContingencyType(StrEnum):
+    """What the orders of a list have to do with each other.
+
+    OCO: the first fill of one cancels the others. OTO: the children work once the parent fills, for
+    as much as it filled. OUO: a fill of one leaves the others as much as it has left itself.
+    """
+
+    OCO = "oco"
+    OTO = "oto"
+    OUO = "ouo"
+
+
+class OrderManagement(StrEnum):
+    """How fills make positions: one per instrument and strategy, or one per order or as named."""
+
+    NETTING = "netting"
+    HEDGING = "hedging"
 
 
 class OrderStatus(StrEnum):

@@ -13,16 +13,20 @@ import msgspec
 
 from workbench.model.enums import (
     AccountType,
+    ContingencyType,
     LiquiditySide,
     OrderSide,
     OrderType,
     PositionSide,
     TimeInForce,
+    TrailingOffsetType,
+    TriggerType,
 )
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
+    OrderListId,
     PositionId,
     StrategyId,
     TradeId,
@@ -52,6 +56,46 @@ def about(what: Any, ts_ns: int) -> dict[str, Any]:
     }
 
 
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What defines the less common orders; most share the one object `PLAIN`.
+
+    Attributes:
+        trigger_type: Which price its trigger is compared with.
+        activation_price: A trailing stop trails once the market has reached it.
+        trailing_offset: How far its trigger follows behind the market.
+        trailing_offset_type: What that offset and `limit_offset` are counted in.
+        limit_offset: How far the limit of a trailing stop limit lies behind its trigger.
+        expire_ns: When a GTD order ends, nanoseconds.
+        quote_quantity: Its size as it was asked for, in the quote currency.
+        display_quantity: How much of it the venue shows.
+        emulation_trigger: Its trigger is watched on our side, by this price.
+        contingency: What it has to do with its linked orders.
+        order_list_id: The list it was submitted in.
+        linked_order_ids: The orders it is linked to; for the parent of an OTO its children.
+        parent_order_id: It works once this order fills.
+        tags: Words of the strategy's own.
+    """
+
+    trigger_type: TriggerType = TriggerType.DEFAULT
+    activation_price: Decimal | None = None
+    trailing_offset: Decimal | None = None
+    trailing_offset_type: TrailingOffsetType = TrailingOffsetType.PRICE
+    limit_offset: Decimal | None = None
+    expire_ns: int | None = None
+    quote_quantity: Decimal | None = None
+    display_quantity: Decimal | None = None
+    emulation_trigger: TriggerType | None = None
+    contingency: ContingencyType | None = None
+    order_list_id: OrderListId | None = None
+    linked_order_ids: tuple[ClientOrderId, ...] = ()
+    parent_order_id: ClientOrderId | None = None
+    tags: tuple[str, ...] = ()
+
+
+PLAIN = OrderTerms()
+"""The terms of an order that has none of them."""
+
+
 class OrderInitialized(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     """An order was made; holds everything that defines it."""
 
@@ -60,8 +104,11 @@ class OrderInitialized(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True
     quantity: Decimal
     time_in_force: TimeInForce = TimeInForce.GTC
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
     post_only: bool = False
     reduce_only: bool = False
+    position_id: PositionId | None = None
+    terms: OrderTerms = PLAIN
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
@@ -114,13 +161,20 @@ class OrderTriggered(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class OrderEmulated(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
-    """Its trigger is watched on our side."""
+    """Its trigger, or the order it depends on, is watched on our side."""
 
 
 class OrderReleased(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
-    """Its trigger was reached on our side."""
+    """What was waited for on our side came; the order goes on as `order_type`.
 
-    released_price: Decimal
+    `released_price` is the market price that reached its trigger, None where it waited for another
+    order.
+    """
+
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    released_price: Decimal | None = None
 
 
 class OrderPendingUpdate(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
@@ -158,10 +212,16 @@ class OrderCancelRejected(OrderEvent, frozen=True, kw_only=True, gc=False, tag=T
 
 
 class OrderUpdated(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
-    """Quantity or price are now these; None leaves one as it was."""
+    """Quantity, price or trigger price are now these; None leaves one as it was.
+
+    `is_unasked` where the venue did it of its own accord (a trailing stop, a linked order): what is
+    pending stays so.
+    """
 
     quantity: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    is_unasked: bool = False
     account_id: AccountId | None = None
     venue_order_id: VenueOrderId | None = None
 
@@ -179,6 +239,7 @@ class OrderFilled(OrderEvent, frozen=True, kw_only=True, gc=False, tag=True):
     commission: Decimal
     commission_currency: Currency
     liquidity: LiquiditySide
+    position_id: PositionId | None = None
     reconciliation: bool = False
 
 

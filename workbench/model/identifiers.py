@@ -22,6 +22,7 @@ ClientId = NewType("ClientId", str)
 AccountId = NewType("AccountId", str)
 ClientOrderId = NewType("ClientOrderId", str)
 VenueOrderId = NewType("VenueOrderId", str)
+OrderListId = NewType("OrderListId", str)
 PositionId = NewType("PositionId", str)
 TradeId = NewType("TradeId", str)
 
@@ -112,3 +113,8 @@ class ClientOrderIds:
         """Return the next id."""
         self._count += 1
         return ClientOrderId(f"{self._prefix}{self._count}")
+
+    def next_list(self) -> OrderListId:
+        """Return the next id of an order list."""
+        self._count += 1
+        return OrderListId(f"L{self._prefix[1:]}{self._count}")

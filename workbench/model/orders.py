@@ -9,12 +9,20 @@ from typing import Any
 import msgspec
 
 from workbench.model import events as e
-from workbench.model.enums import OrderSide, OrderStatus, OrderType, TimeInForce
+from workbench.model.enums import (
+    ContingencyType,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    TriggerType,
+)
 from workbench.model.errors import DuplicateFillError, OrderStateError
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
+    OrderListId,
     PositionId,
     StrategyId,
     TradeId,
@@ -38,7 +46,8 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
     """An order as we know it: what defines it, and what became of it.
 
     Only `apply` changes it. Read `status`, `filled_quantity`, `average_price`, `is_open`; `reason`
-    says why it ended, after a denial as `CODE: sentence`.
+    says why it ended, after a denial as `CODE: sentence`. `terms` holds what defines the less
+    common orders: trailing offsets, links, expiry.
     """
 
     strategy_id: StrategyId
@@ -49,8 +58,10 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
     quantity: Decimal
     time_in_force: TimeInForce
     price: Decimal | None
+    trigger_price: Decimal | None = None
     post_only: bool
     reduce_only: bool
+    terms: e.OrderTerms = e.PLAIN
     ts_init: int
     ts_last: int
     status: OrderStatus = OrderStatus.INITIALIZED
@@ -76,8 +87,11 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
             quantity=event.quantity,
             time_in_force=event.time_in_force,
             price=event.price,
+            trigger_price=event.trigger_price,
             post_only=event.post_only,
             reduce_only=event.reduce_only,
+            position_id=event.position_id,
+            terms=event.terms,
             ts_init=event.ts_init,
             ts_last=event.ts_init,
         )
@@ -93,8 +107,11 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
             quantity=self.quantity,
             time_in_force=self.time_in_force,
             price=self.price,
+            trigger_price=self.trigger_price,
             post_only=self.post_only,
             reduce_only=self.reduce_only,
+            position_id=self.position_id,
+            terms=self.terms,
             ts_event=self.ts_init,
             ts_init=self.ts_init,
         )
@@ -103,6 +120,36 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
     def leaves_quantity(self) -> Decimal:
         """Return what is still to be filled."""
         return self.quantity - self.filled_quantity
+
+    @property
+    def trigger_type(self) -> TriggerType:
+        """Return which price its trigger is compared with."""
+        return self.terms.trigger_type
+
+    @property
+    def expire_ns(self) -> int | None:
+        """Return when a GTD order ends, nanoseconds."""
+        return self.terms.expire_ns
+
+    @property
+    def contingency(self) -> ContingencyType | None:
+        """Return what it has to do with its linked orders."""
+        return self.terms.contingency
+
+    @property
+    def order_list_id(self) -> OrderListId | None:
+        """Return the list it was submitted in."""
+        return self.terms.order_list_id
+
+    @property
+    def linked_order_ids(self) -> tuple[ClientOrderId, ...]:
+        """Return the orders it is linked to."""
+        return self.terms.linked_order_ids
+
+    @property
+    def parent_order_id(self) -> ClientOrderId | None:
+        """Return the order whose fill it waits for."""
+        return self.terms.parent_order_id
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +176,8 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
         _APPLY[type(event)](self, event)
         self.ts_last = event.ts_event
 
+
+_UPDATABLE = OPEN | {OrderStatus.SUBMITTED, OrderStatus.EMULATED}
 
 # The functions of the table at the end. Each checks everything before it changes anything.
 
@@ -195,8 +244,14 @@ def _emulated(order: Order, _: e.OrderEmulated) -> None:
     _move(order, OrderTrigger.EMULATE)
 
 
-def _released(order: Order, _: e.OrderReleased) -> None:
+def _released(order: Order, event: e.OrderReleased) -> None:
     _move(order, OrderTrigger.RELEASE)
+    order.order_type = event.order_type
+    order.quantity = event.quantity
+    order.price = event.price
+    order.terms = msgspec.structs.replace(order.terms, emulation_trigger=None)
+    if event.order_type in (OrderType.MARKET, OrderType.LIMIT):
+        order.trigger_price = None
 
 
 def _pender(trigger: OrderTrigger) -> Callable[[Order, e.OrderEvent], None]:
@@ -216,7 +271,7 @@ def _refused(order: Order, event: e.OrderModifyRejected | e.OrderCancelRejected)
 
 
 def _updated(order: Order, event: e.OrderUpdated) -> None:
-    if order.status not in OPEN and order.status is not OrderStatus.SUBMITTED:
+    if order.status not in _UPDATABLE:
         raise _refusal(order, "update")
     quantity = event.quantity
     if quantity is not None:
@@ -228,9 +283,12 @@ def _updated(order: Order, event: e.OrderUpdated) -> None:
         order.quantity = quantity
     if event.price is not None:
         order.price = event.price
+    if event.trigger_price is not None:
+        order.trigger_price = event.trigger_price
     if event.venue_order_id is not None:
         order.venue_order_id = event.venue_order_id
-    _settle_pending(order)
+    if not event.is_unasked:
+        _settle_pending(order)
 
 
 def _filled(order: Order, event: e.OrderFilled) -> None:

@@ -31,6 +31,7 @@ class OrderStatusReport(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag
     quantity: Decimal
     filled_quantity: Decimal
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
     average_price: Decimal | None = None
     reason: str = ""
     ts_event: int

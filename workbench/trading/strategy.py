@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from workbench.model import events as e
-from workbench.model.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
+from workbench.model.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    ModifyOrder,
+    SubmitOrder,
+    SubmitOrderList,
+)
 from workbench.model.enums import OrderSide, parse_enum
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import (
@@ -17,6 +23,7 @@ from workbench.model.identifiers import (
     StrategyId,
 )
 from workbench.model.instruments import Number
+from workbench.model.order_lists import OrderList
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.lifecycle import ComponentState
@@ -33,6 +40,10 @@ _ORDER_CALLBACKS: dict[type[e.OrderEvent], str] = {
     e.OrderAccepted: "on_order_accepted",
     e.OrderRejected: "on_order_rejected",
     e.OrderCanceled: "on_order_canceled",
+    e.OrderExpired: "on_order_expired",
+    e.OrderTriggered: "on_order_triggered",
+    e.OrderEmulated: "on_order_emulated",
+    e.OrderReleased: "on_order_released",
     e.OrderPendingUpdate: "on_order_pending_update",
     e.OrderPendingCancel: "on_order_pending_cancel",
     e.OrderModifyRejected: "on_order_modify_rejected",
@@ -139,7 +150,14 @@ class Strategy(Actor):
         """
         core = self._open_core()
         self._check_own(order)
+        if order.terms.order_list_id is not None:
+            raise ConfigError(
+                f"order {order.client_order_id} is of list {order.terms.order_list_id}; submit the"
+                " list: submit_order_list(...)"
+            )
         core.cache.add_order(order)
+        if order.terms.quote_quantity is not None:
+            core.risk.size_in_units(order)
         if self.state in _STOPPED and not order.reduce_only:
             core.senders.exec_event.send(self._denial(order))
             return
@@ -154,18 +172,56 @@ class Strategy(Actor):
             )
         )
 
-    def modify_order(
-        self, order: Order, *, quantity: Number | None = None, price: Number | None = None
-    ) -> None:
-        """Ask for another quantity or price of an open order.
+    def submit_order_list(self, order_list: OrderList, *, client_id: str | None = None) -> None:
+        """Send the orders of a list together, such as a bracket: all pass risk, or none leaves.
+
+        Args:
+            order_list: Made by `self.orders`: `bracket`, `oco`, `ouo`, `oto` or `together`.
+            client_id: The execution client, where not the one of the instrument's venue.
 
         Raises:
-            ConfigError: If neither is given, a number cannot be read, or the order was not
-                submitted by this strategy.
+            ConfigError: If it was submitted before, or is another strategy's.
             LifecycleError: If the node or backtest is over.
         """
-        if quantity is None and price is None:
-            raise ConfigError("pass the new quantity=..., price=..., or both")
+        core = self._open_core()
+        for order in order_list:
+            self._check_own(order)
+        for order in order_list:
+            core.cache.add_order(order)
+            if order.terms.quote_quantity is not None:
+                core.risk.size_in_units(order)
+        if self.state in _STOPPED and not all(order.reduce_only for order in order_list):
+            for order in order_list:
+                core.senders.exec_event.send(self._denial(order))
+            return
+        core.lanes.risk_commands.put(
+            SubmitOrderList(
+                strategy_id=StrategyId(self.component_id),
+                instrument_id=order_list[0].instrument_id,
+                order_list_id=order_list.order_list_id,
+                orders=tuple(order.to_initialized() for order in order_list),
+                client_id=None if client_id is None else ClientId(client_id),
+                ts_init=core.clock.timestamp_ns(),
+            )
+        )
+
+    def modify_order(
+        self,
+        order: Order,
+        *,
+        quantity: Number | None = None,
+        price: Number | None = None,
+        trigger_price: Number | None = None,
+    ) -> None:
+        """Ask for another quantity, price or trigger price of an open order.
+
+        Raises:
+            ConfigError: If none is given, a number cannot be read, or the order was not submitted
+                by this strategy.
+            LifecycleError: If the node or backtest is over.
+        """
+        if quantity is None and price is None and trigger_price is None:
+            raise ConfigError("pass the new quantity=..., price=..., trigger_price=..., or several")
         core = self._open_core()
         self._check_submitted(order)
         instrument = core.cache.require_instrument(order.instrument_id)
@@ -176,6 +232,9 @@ class Strategy(Actor):
                 client_order_id=order.client_order_id,
                 quantity=None if quantity is None else instrument.exact_quantity(quantity),
                 price=None if price is None else instrument.exact_price(price),
+                trigger_price=(
+                    None if trigger_price is None else instrument.exact_price(trigger_price)
+                ),
                 ts_init=core.clock.timestamp_ns(),
             )
         )
@@ -306,6 +365,18 @@ class Strategy(Actor):
 
     def on_order_canceled(self, event: e.OrderCanceled) -> None:
         """Take the news that an order no longer rests."""
+
+    def on_order_expired(self, event: e.OrderExpired) -> None:
+        """Take the end of an order's time in force."""
+
+    def on_order_triggered(self, event: e.OrderTriggered) -> None:
+        """Take the news that an order's trigger was reached."""
+
+    def on_order_emulated(self, event: e.OrderEmulated) -> None:
+        """Take the news that an order waits on our side."""
+
+    def on_order_released(self, event: e.OrderReleased) -> None:
+        """Take the news that what an order waited for on our side came."""
 
     def on_order_pending_update(self, event: e.OrderPendingUpdate) -> None:
         """Take the news that a modification is on its way."""
