@@ -1,0 +1,201 @@
+"""What becomes of linked orders, the same at a simulated exchange and on our side.
+
+- OTO: children wait for their parent. Those that only reduce work from its first fill on, for as
+  much as it filled; others once all of it is filled. When it ends, those that still wait are
+  cancelled. When its exits have closed all that it opened, what is left of it is cancelled.
+- OCO: any fill of one cancels the others.
+- OUO: a fill of one leaves the others no more than it has left itself; when it has nothing left
+  they are cancelled.
+
+A cancel, expiry or rejection of one sibling leaves the others: a stop-loss is not taken away
+because a take-profit was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from workbench.model.enums import ContingencyType
+from workbench.model.events import OrderInitialized
+from workbench.model.identifiers import ClientOrderId
+from workbench.model.money import ZERO
+
+
+@dataclass(frozen=True)
+class ContingencyActions:
+    """How what follows from a fill or an end is carried out, at once.
+
+    Attributes:
+        cancel: End an order, with the reason.
+        resize: Give an order another quantity (its total, what is filled included).
+        release: Let an order work that waited for its parent, for this quantity.
+    """
+
+    cancel: Callable[[ClientOrderId, str], None]
+    resize: Callable[[ClientOrderId, Decimal], None]
+    release: Callable[[ClientOrderId, Decimal], None]
+
+
+class _Node:
+    """A linked order, as far as its links need it."""
+
+    __slots__ = ("definition", "filled", "is_held", "is_over", "quantity")
+
+    def __init__(self, definition: OrderInitialized) -> None:
+        self.definition = definition
+        self.quantity = definition.quantity
+        self.filled = ZERO
+        self.is_held = definition.terms.parent_order_id is not None
+        self.is_over = False
+
+    @property
+    def leaves(self) -> Decimal:
+        return self.quantity - self.filled
+
+
+class Contingencies:
+    """Follows linked orders and acts when one of them fills or ends.
+
+    Args:
+        actions: How to act.
+    """
+
+    def __init__(self, actions: ContingencyActions) -> None:
+        self._actions = actions
+        self._nodes: dict[ClientOrderId, _Node] = {}
+
+    def add(self, orders: Iterable[OrderInitialized]) -> None:
+        """Follow the linked ones among these orders of one list."""
+        for order in orders:
+            terms = order.terms
+            if terms.contingency is not None or terms.parent_order_id is not None:
+                self._nodes[order.client_order_id] = _Node(order)
+
+    def __contains__(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order is followed."""
+        return client_order_id in self._nodes
+
+    def is_held(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order waits for its parent."""
+        node = self._nodes.get(client_order_id)
+        return node is not None and node.is_held
+
+    def on_resized(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
+        """Note an order's other quantity."""
+        node = self._nodes.get(client_order_id)
+        if node is not None:
+            node.quantity = quantity
+
+    def on_filled(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
+        """Take a fill of an order and act on the others."""
+        node = self._nodes.get(client_order_id)
+        if node is None:
+            return
+        node.filled += quantity
+        if node.leaves <= 0:
+            node.is_over = True
+        contingency = node.definition.terms.contingency
+        if contingency is ContingencyType.OTO:
+            self._feed_children(node)
+        elif contingency is ContingencyType.OCO:
+            for sibling in self._linked(node):
+                self._cancel(sibling, f"{client_order_id} was filled (OCO)")
+        elif contingency is ContingencyType.OUO:
+            self._even_out(node)
+        if node.is_over:
+            self._end_parent(node)
+        self._forget(node)
+
+    def on_over(self, client_order_id: ClientOrderId, what: str) -> None:
+        """Take an order's end other than by a fill: a rejection, cancel or expiry.
+
+        Args:
+            client_order_id: Which.
+            what: What happened to it, for the reason of what is cancelled with it.
+        """
+        node = self._nodes.get(client_order_id)
+        if node is None or node.is_over:
+            return
+        node.is_over = True
+        if node.definition.terms.contingency is ContingencyType.OTO:
+            for child in self._linked(node):
+                if child.is_held:
+                    self._cancel(child, f"its parent {client_order_id} was {what}")
+        self._forget(node)
+
+    def _linked(self, node: _Node) -> list[_Node]:
+        """Return the linked orders that are not over."""
+        linked = (self._nodes.get(one) for one in node.definition.terms.linked_order_ids)
+        return [one for one in linked if one is not None and not one.is_over]
+
+    def _feed_children(self, parent: _Node) -> None:
+        for child in self._linked(parent):
+            if not child.definition.reduce_only:
+                if parent.is_over and child.is_held:
+                    child.is_held = False
+                    self._actions.release(child.definition.client_order_id, child.quantity)
+                continue
+            quantity = min(child.definition.quantity, parent.filled - self._closed_beside(child))
+            if child.is_held:
+                child.is_held = False
+                child.quantity = quantity
+                self._actions.release(child.definition.client_order_id, quantity)
+            else:
+                self._resize(child, quantity)
+
+    def _closed_beside(self, child: _Node) -> Decimal:
+        """Return what the siblings of an OUO have closed of what their parent opened."""
+        terms = child.definition.terms
+        if terms.contingency is not ContingencyType.OUO:
+            return ZERO
+        siblings = (self._nodes.get(one) for one in terms.linked_order_ids)
+        return sum((one.filled for one in siblings if one is not None), ZERO)
+
+    def _even_out(self, node: _Node) -> None:
+        name = node.definition.client_order_id
+        for sibling in self._linked(node):
+            if node.is_over:
+                self._cancel(sibling, f"{name} was filled (OUO)")
+            elif node.leaves < sibling.leaves:
+                self._resize(sibling, sibling.filled + node.leaves)
+
+    def _end_parent(self, exit_: _Node) -> None:
+        """Cancel what is left of a parent whose exits have closed all that it opened."""
+        parent = self._nodes.get(exit_.definition.terms.parent_order_id or ClientOrderId(""))
+        if parent is None or parent.is_over or not exit_.definition.reduce_only:
+            return
+        if not self._linked(parent):
+            self._cancel(parent, "its exits were filled")
+
+    def _cancel(self, node: _Node, reason: str) -> None:
+        node.is_over = True
+        self._actions.cancel(node.definition.client_order_id, reason)
+        self._forget(node)
+
+    def _resize(self, node: _Node, quantity: Decimal) -> None:
+        if quantity != node.quantity:
+            node.quantity = quantity
+            self._actions.resize(node.definition.client_order_id, quantity)
+
+    def _forget(self, node: _Node) -> None:
+        """Let go of a group once all of it is over."""
+        group = self._group(node)
+        if all(one.is_over for one in group):
+            for one in group:
+                self._nodes.pop(one.definition.client_order_id, None)
+
+    def _group(self, node: _Node) -> list[_Node]:
+        found: dict[ClientOrderId, _Node] = {}
+        ahead = [node]
+        while ahead:
+            one = ahead.pop()
+            name = one.definition.client_order_id
+            if name in found:
+                continue
+            found[name] = one
+            terms = one.definition.terms
+            near = (*terms.linked_order_ids, *filter(None, [terms.parent_order_id]))
+            ahead.extend(self._nodes[other] for other in near if other in self._nodes)
+        return list(found.values())
