@@ -936,7 +936,7 @@ def test_a_cash_account_locks_and_exchanges_currencies() -> None:
     )
     assert states == [
         {"USD": (D(1000), D(0))},
-        {"USD": (D(1000), D(90))},
+        {"USD": (D(1000), D("90.9"))},  # the notional and its fee
         {"USD": (D("909.1"), D(0)), "AUD": (D(100), D(0))},
         {"USD": (D("909.1"), D(0)), "AUD": (D(100), D(40))},
         {"USD": (D("909.1"), D(0)), "AUD": (D(100), D(0))},

@@ -49,7 +49,7 @@ class Book:
         ids: Any = {
             "position_id": f"P-{owner}-{instrument.id}",
             "strategy_id": owner,
-            "account_id": "SIM-001",
+            "account_id": f"{instrument.venue}-001",
         }
         position = Position(**ids, instrument=instrument, entry=side)
         position.apply(side, D(abs(quantity)), D(price), D(1), 1)

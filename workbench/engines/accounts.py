@@ -1,17 +1,26 @@
 """Account arithmetic: what a fill, a resting order and a position do to balances and margins.
 
-MARGIN: balance = start + sum of realised profit (commissions included); resting orders lock
-initial margin of what they add to a position, positions maintenance margin, both divided by
-leverage. CASH, per currency: balance = start + signed flows - commissions; resting orders lock
-what they would spend.
+MARGIN: balance = start + sum of realised profit (commissions included) and of funding; resting
+orders lock initial margin of what they add to a position, positions maintenance margin, both
+divided by leverage. CASH, per currency: balance = start + signed flows - commissions; resting
+orders lock what they would spend, the dearer of the instrument's two fees included.
+
+An account with a base currency is kept in that one: what a fill brings or costs in another is
+converted at the rate known then. Where none is known the amount stays in its own currency, and
+`missing_rates` names the rate.
+
+What an order needs is worked out in `workbench.engines.needs`, for the risk engine too.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
+from workbench.engines.needs import cash_need, estimated_fee_rate, growth_of, initial_margin
+from workbench.engines.rates import Convert
 from workbench.model.enums import AccountType, OrderSide
 from workbench.model.errors import ConfigError
 from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
@@ -19,13 +28,23 @@ from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
+    PositionId,
     StrategyId,
 )
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, Currency, Money, round_to_digits
 from workbench.model.positions import average_price
 
-_Key = tuple[InstrumentId, StrategyId]
+_Key = tuple[InstrumentId, StrategyId, PositionId | None]
+
+
+class FundingPayment(NamedTuple):
+    """What one position received (negative: paid) as funding, in `currency`."""
+
+    strategy_id: StrategyId
+    position_id: PositionId | None
+    amount: Decimal
+    currency: Currency
 
 
 class Account(ABC):
@@ -33,10 +52,20 @@ class Account(ABC):
 
     Args:
         account_id: Its name.
-        starting_balances: What it holds at first.
+        starting_balances: What it holds at first; in its base currency if it has one.
         base_currency: The one currency it is kept in, or None for several.
         leverage: Divides margins.
+        leverages: The same for single instruments, by id.
         round_money: Round each fill's money to the currency's digits, as some venues do.
+        fee_rate: The share of notional a cash account sets aside for the fee of a buy.
+        convert: Turns an amount into another currency; None where no rate is known.
+
+    Raises:
+        ConfigError: If a starting balance is missing, negative or not in the base currency, or a
+            leverage is below 1.
+
+    Attributes:
+        convert: As given; may be set once prices are known.
     """
 
     account_type: AccountType
@@ -50,24 +79,43 @@ class Account(ABC):
         *,
         base_currency: Currency | None = None,
         leverage: Decimal = Decimal(1),
+        leverages: Mapping[str, Decimal] | None = None,
         round_money: bool = False,
+        fee_rate: Callable[[Instrument], Decimal] = estimated_fee_rate,
+        convert: Convert | None = None,
     ) -> None:
-        if not starting_balances:
-            raise ConfigError(
-                f"account {account_id} needs a starting balance, such as '1_000_000 USD'"
-            )
+        _check_balances(account_id, starting_balances, base_currency)
         self.account_id = account_id
         self.base_currency = base_currency
         self.leverage = leverage
+        self._leverage_of = {InstrumentId(name): each for name, each in (leverages or {}).items()}
+        self.leverages = tuple(self._leverage_of.items())
+        for each in (leverage, *self._leverage_of.values()):
+            if each < 1:
+                raise ConfigError(f"leverage must be 1 or more; got {each}")
         self.round_money = round_money
+        self.convert = convert
+        self._fee_rate = fee_rate
+        self._open_books(starting_balances)
+
+    def _open_books(self, balances: list[Money]) -> None:
+        """Make what this kind of account keeps."""
         self._totals: dict[str, Decimal] = {}
         self._currencies: dict[str, Currency] = {}
-        for money in starting_balances:
-            if money.amount < 0:
-                raise ConfigError(f"a starting balance must not be negative; got {money}")
-            self._move(money.currency, money.amount)
+        self._missing_rates: set[str] = set()
         self._locks: dict[ClientOrderId, tuple[str, Decimal]] = {}
         self._locked: dict[str, Decimal] = {}
+        for money in balances:
+            self._move(money.currency, money.amount)
+
+    @property
+    def missing_rates(self) -> list[str]:
+        """Return the rates that were missing, as `FROM/TO`: those amounts kept their currency."""
+        return sorted(self._missing_rates)
+
+    def leverage_of(self, instrument_id: InstrumentId) -> Decimal:
+        """Return what divides the margins of an instrument."""
+        return self._leverage_of.get(instrument_id, self.leverage)
 
     @abstractmethod
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
@@ -81,11 +129,33 @@ class Account(ABC):
         instrument: Instrument,
         signed_quantity: Decimal,
         price: Decimal,
+        position_id: PositionId | None = None,
     ) -> None:
         """Lock what a resting order ties up, in place of what it did before.
 
-        Its quantity is what is still to be filled, negative for a sale.
+        Its quantity is what is still to be filled, negative for a sale; `position_id` is the
+        position it is for, where the venue keeps several (HEDGING).
         """
+
+    def apply_funding(
+        self,
+        instrument: Instrument,  # noqa: ARG002  # a cash account holds nothing that is funded
+        rate: Decimal,  # noqa: ARG002
+        price: Decimal,  # noqa: ARG002
+    ) -> list[FundingPayment]:
+        """Move the balance by the funding of each position in an instrument; longs pay `rate`.
+
+        A position pays `notional(signed quantity, price) * rate`, in the settlement currency.
+
+        Args:
+            instrument: A perpetual.
+            rate: A share of notional; negative: shorts pay.
+            price: At which the notional is taken, the mark or index price.
+
+        Returns:
+            What each position received or paid, before any conversion.
+        """
+        return []
 
     def unlock_order(self, client_order_id: ClientOrderId) -> bool:
         """Free what an order that is over tied up; return whether there was anything."""
@@ -94,6 +164,8 @@ class Account(ABC):
     def _lock(self, client_order_id: ClientOrderId, unit: Currency, amount: Decimal) -> None:
         self._unlock(client_order_id)
         if amount:
+            if self.base_currency is not None:
+                unit, amount = self._kept(unit, amount)
             self._currencies.setdefault(unit.code, unit)
             self._totals.setdefault(unit.code, ZERO)
             self._locks[client_order_id] = unit.code, amount
@@ -117,8 +189,11 @@ class Account(ABC):
         if margins:
             locked = dict(locked)
             for margin in margins:
-                code = margin.currency.code
-                locked[code] = locked.get(code, ZERO) + margin.maintenance
+                unit, amount = margin.currency, margin.maintenance
+                if self.base_currency is not None:
+                    unit, amount = self._kept(unit, amount)
+                    self._add(unit, ZERO)
+                locked[unit.code] = locked.get(unit.code, ZERO) + amount
         balances = [
             Balance(self._currencies[code], total, locked.get(code, ZERO))
             for code, total in self._totals.items()
@@ -128,6 +203,7 @@ class Account(ABC):
             account_type=self.account_type,
             base_currency=self.base_currency,
             leverage=self.leverage,
+            leverages=self.leverages,
             balances=tuple(balances),
             margins=margins,
             ts_event=ts_ns,
@@ -135,6 +211,23 @@ class Account(ABC):
         )
 
     def _move(self, unit: Currency, amount: Decimal) -> None:
+        """Add to a balance, in the base currency if there is one."""
+        if self.base_currency is not None:
+            unit, amount = self._kept(unit, amount)
+        self._add(unit, amount)
+
+    def _kept(self, unit: Currency, amount: Decimal) -> tuple[Currency, Decimal]:
+        """Return an amount in the currency it is kept in: the base one if its rate is known."""
+        base = self.base_currency
+        if base is None or unit == base:
+            return unit, amount
+        converted = None if self.convert is None else self.convert(amount, unit, base)
+        if converted is None:
+            self._missing_rates.add(f"{unit.code}/{base.code}")
+            return unit, amount
+        return base, converted
+
+    def _add(self, unit: Currency, amount: Decimal) -> None:
         if self.round_money:
             amount = round_to_digits(amount, unit)
         code = unit.code
@@ -142,8 +235,28 @@ class Account(ABC):
         self._totals[code] = self._totals.get(code, ZERO) + amount
 
 
+def _check_balances(
+    account_id: AccountId, balances: list[Money], base_currency: Currency | None
+) -> None:
+    if not balances:
+        raise ConfigError(f"account {account_id} needs a starting balance, such as '1_000_000 USD'")
+    for money in balances:
+        if money.amount < 0:
+            raise ConfigError(f"a starting balance must not be negative; got {money}")
+        if base_currency not in (None, money.currency):
+            raise ConfigError(
+                f"account {account_id} is kept in {base_currency} alone; its starting balance must"
+                f" be in {base_currency}, or leave base_currency out; got {money}"
+            )
+
+
 class CashAccount(Account):
-    """An account that trades what it has."""
+    """An account that trades what it has.
+
+    What is bought stays what it is: only money (notional, commissions) is turned into a base
+    currency, never the currency that a pair was bought for. Such an account had better trade no
+    pairs: see `holding_refusal`.
+    """
 
     account_type = AccountType.CASH
     locks_reductions = True
@@ -154,7 +267,7 @@ class CashAccount(Account):
         worth = instrument.notional(fill.quantity, fill.price)
         self._move(instrument.settlement_currency, -sign * worth)
         if instrument.base_currency is not None:
-            self._move(instrument.base_currency, sign * fill.quantity * instrument.multiplier)
+            self._add(instrument.base_currency, sign * fill.quantity * instrument.multiplier)
         self._move(fill.commission_currency, -fill.commission)
 
     def lock_order(
@@ -164,23 +277,24 @@ class CashAccount(Account):
         instrument: Instrument,
         signed_quantity: Decimal,
         price: Decimal,
+        position_id: PositionId | None = None,  # noqa: ARG002
     ) -> None:
-        """Lock the notional of a buy, the base quantity of a sale; sold shares are no money."""
-        unit, amount = instrument.settlement_currency, ZERO
-        if signed_quantity > 0:
-            amount = instrument.notional(signed_quantity, price)
-        elif instrument.base_currency is not None:
-            unit, amount = instrument.base_currency, -signed_quantity * instrument.multiplier
-        self._lock(client_order_id, unit, amount)
+        """Lock the notional and fee of a buy, the base quantity of a sale; shares are no money."""
+        need = cash_need(instrument, signed_quantity, price, self._fee_rate)
+        if need.currency is None:
+            self._unlock(client_order_id)
+        else:
+            self._lock(client_order_id, need.currency, need.amount)
 
 
 class _Holding:
-    """What one strategy holds of one instrument: enough to say what a fill realises."""
+    """A position as its account sees it: enough to say what a fill realises."""
 
-    __slots__ = ("average", "instrument", "quantity")
+    __slots__ = ("average", "has_margin", "instrument", "quantity")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self.has_margin = bool(instrument.margin_init or instrument.margin_maint)
         self.quantity = ZERO
         self.average = ZERO
 
@@ -216,6 +330,10 @@ class _Resting:
 class MarginAccount(Account):
     """An account whose balance moves by realised profit.
 
+    A strategy's fills in an instrument make one position (NETTING); those that name a position,
+    as only a HEDGING venue's do, make one each, so that long and short stand side by side and both
+    need margin.
+
     A resting order locks initial margin for what it adds to its strategy's position: all of it, or
     against a position what is left of `growth_of` after the older orders of its side. That is
     worked out anew when the position or these orders change.
@@ -224,29 +342,16 @@ class MarginAccount(Account):
     account_type = AccountType.MARGIN
     locks_reductions = False
 
-    def __init__(
-        self,
-        account_id: AccountId,
-        starting_balances: list[Money],
-        *,
-        base_currency: Currency | None = None,
-        leverage: Decimal = Decimal(1),
-        round_money: bool = False,
-    ) -> None:
-        super().__init__(
-            account_id,
-            starting_balances,
-            base_currency=base_currency,
-            leverage=leverage,
-            round_money=round_money,
-        )
+    def _open_books(self, balances: list[Money]) -> None:
+        super()._open_books(balances)
         self._holdings: dict[_Key, _Holding] = {}
         self._resting: dict[_Key, dict[ClientOrderId, _Resting]] = {}
         self._keys: dict[ClientOrderId, _Key] = {}
+        self._margins: tuple[MarginBalance, ...] | None = ()
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
-        """Net the fill into its strategy's position and move the balance by what that realised."""
-        key = (fill.instrument_id, fill.strategy_id)
+        """Net the fill into its position and move the balance by what that realised."""
+        key = (fill.instrument_id, fill.strategy_id, fill.position_id)
         unit = instrument.settlement_currency
         if fill.commission_currency == unit:
             commission = fill.commission
@@ -262,8 +367,36 @@ class MarginAccount(Account):
         self._move(unit, holding.fill(signed, fill.price) - commission)
         if not holding.quantity:
             del self._holdings[key]
+        if holding.has_margin:
+            self._margins = None
         if key in self._resting:
             self._relock(key)
+
+    def apply_funding(
+        self, instrument: Instrument, rate: Decimal, price: Decimal
+    ) -> list[FundingPayment]:
+        """Move the balance by the funding of each position in an instrument; longs pay `rate`.
+
+        A position pays `notional(signed quantity, price) * rate`, in the settlement currency.
+
+        Args:
+            instrument: A perpetual.
+            rate: A share of notional; negative: shorts pay.
+            price: At which the notional is taken, the mark or index price.
+
+        Returns:
+            What each position received or paid, before any conversion.
+        """
+        unit = instrument.settlement_currency
+        payments: list[FundingPayment] = []
+        for (instrument_id, strategy_id, position_id), holding in self._holdings.items():
+            if instrument_id == instrument.id:
+                amount = -rate * instrument.notional(holding.quantity, price)
+                if self.round_money:
+                    amount = round_to_digits(amount, unit)
+                self._move(unit, amount)
+                payments.append(FundingPayment(strategy_id, position_id, amount, unit))
+        return payments
 
     def lock_order(
         self,
@@ -272,11 +405,12 @@ class MarginAccount(Account):
         instrument: Instrument,
         signed_quantity: Decimal,
         price: Decimal,
+        position_id: PositionId | None = None,
     ) -> None:
-        """Lock the initial margin of what the order adds to the position."""
+        """Lock the initial margin of what the order adds to its position."""
         if not instrument.margin_init:
             return
-        key = self._keys[client_order_id] = (instrument.id, strategy_id)
+        key = self._keys[client_order_id] = (instrument.id, strategy_id, position_id)
         resting = self._resting.setdefault(key, {})
         resting[client_order_id] = _Resting(instrument, signed_quantity, price)
         self._relock(key)
@@ -296,7 +430,7 @@ class MarginAccount(Account):
         return True
 
     def _relock(self, key: _Key) -> None:
-        """Lock what a strategy's resting orders of an instrument add to its position as it is."""
+        """Lock what the resting orders for a position add to it as it is."""
         holding = self._holdings.get(key)
         held = ZERO if holding is None else holding.quantity
         before = ZERO
@@ -307,21 +441,24 @@ class MarginAccount(Account):
             if growth != order.growth:
                 order.growth = growth
                 instrument = order.instrument
-                worth = instrument.notional(growth, order.price)
-                amount = worth * instrument.margin_init / self.leverage
+                leverage = self.leverage_of(instrument.id)
+                amount = initial_margin(instrument, growth, order.price, leverage)
                 self._lock(client_order_id, instrument.settlement_currency, amount)
 
     def margins(self) -> tuple[MarginBalance, ...]:
         """Return the margins of open positions by instrument, at their average open price."""
+        if self._margins is None:
+            self._margins = self._margins_now() if self._holdings else ()
+        return self._margins
+
+    def _margins_now(self) -> tuple[MarginBalance, ...]:
         worth: dict[InstrumentId, tuple[Instrument, Decimal]] = {}
         for holding in self._holdings.values():
-            instrument = holding.instrument
-            if instrument.margin_init or instrument.margin_maint:
+            if holding.has_margin:
+                instrument = holding.instrument
                 amount = instrument.notional(abs(holding.quantity), holding.average)
                 _, before = worth.get(instrument.id, (instrument, ZERO))
-                worth[instrument.id] = instrument, before + amount / self.leverage
-        if not worth:
-            return ()
+                worth[instrument.id] = instrument, before + amount / self.leverage_of(instrument.id)
         return tuple(
             MarginBalance(
                 instrument.id,
@@ -331,19 +468,6 @@ class MarginAccount(Account):
             )
             for instrument, amount in worth.values()
         )
-
-
-def growth_of(held: Decimal, before: Decimal, quantity: Decimal) -> Decimal:
-    """Return how much larger a position an order against it may leave, once others have filled.
-
-    A position of `held` (signed) is as large as ever when twice of it was traded against it; what
-    is beyond adds to it. `before` of the other orders count first, `quantity` is the order's.
-
-    >>> [growth_of(Decimal(10), Decimal(before), Decimal(15)) for before in (0, 15)]
-    [Decimal('0'), Decimal('10')]
-    """
-    turned = 2 * abs(held)
-    return max(ZERO, before + quantity - turned) - max(ZERO, before - turned)
 
 
 ACCOUNT_TYPES: dict[AccountType, Callable[..., Account]] = {

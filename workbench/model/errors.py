@@ -30,6 +30,10 @@ class InstrumentError(WorkbenchError, LookupError):
     """An instrument that nobody knows, or that is defined inconsistently."""
 
 
+class PriceError(WorkbenchError, LookupError):
+    """A price or rate of exchange that an answer needs is not known; nothing is guessed."""
+
+
 class CodecError(WorkbenchError, ValueError):
     """Bytes that are not a message, or a value that is not a message."""
 

@@ -299,16 +299,27 @@ class MarginBalance(msgspec.Struct, frozen=True, gc=False):
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """An account's balances as its venue (or its simulation) has them now."""
+    """An account's balances as its venue (or its simulation) has them now.
+
+    `leverage` divides margins; `leverages` names the instruments that have one of their own.
+    """
 
     account_id: AccountId
     account_type: AccountType
     base_currency: Currency | None
     leverage: Decimal = Decimal(1)
+    leverages: tuple[tuple[InstrumentId, Decimal], ...] = ()
     balances: tuple[Balance, ...]
     margins: tuple[MarginBalance, ...] = ()
     ts_event: int
     ts_init: int
+
+    def leverage_of(self, instrument_id: InstrumentId) -> Decimal:
+        """Return what divides the margins of an instrument."""
+        for name, leverage in self.leverages:
+            if name == instrument_id:
+                return leverage
+        return self.leverage
 
 
 class TimeEvent(msgspec.Struct, frozen=True, gc=False, tag=True):
