@@ -89,13 +89,29 @@ from workbench.runtime.senders import (
     get_trading_cmd_sender,
 )
 from workbench.sim import SimulatedVenue
-from workbench.trading import EMA, SMA, Actor, Strategy
+from workbench.trading import (
+    ATR,
+    EMA,
+    MACD,
+    RSI,
+    SMA,
+    VWAP,
+    Actor,
+    BollingerBands,
+    DonchianChannel,
+    Indicator,
+    Strategy,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ATR",
     "EMA",
+    "MACD",
+    "RSI",
     "SMA",
+    "VWAP",
     "AccountState",
     "AccountType",
     "Actor",
@@ -112,6 +128,7 @@ __all__ = [
     "BarSpec",
     "BarType",
     "BidAskBar",
+    "BollingerBands",
     "ClientError",
     "ConfigError",
     "CryptoPerpetual",
@@ -121,8 +138,10 @@ __all__ = [
     "DataGap",
     "DataResponse",
     "Dataset",
+    "DonchianChannel",
     "Equity",
     "Future",
+    "Indicator",
     "Instrument",
     "InstrumentError",
     "LifecycleError",

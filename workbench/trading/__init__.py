@@ -2,9 +2,34 @@
 
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
-from workbench.trading.indicators import EMA, SMA
+from workbench.trading.indicators import (
+    ATR,
+    EMA,
+    MACD,
+    RSI,
+    SMA,
+    VWAP,
+    BollingerBands,
+    DonchianChannel,
+    Indicator,
+)
 from workbench.trading.order_factory import OrderFactory
 from workbench.trading.parameters import Parameters
 from workbench.trading.strategy import Strategy
 
-__all__ = ["EMA", "SMA", "Actor", "OrderFactory", "Parameters", "Strategy", "TradingCore"]
+__all__ = [
+    "ATR",
+    "EMA",
+    "MACD",
+    "RSI",
+    "SMA",
+    "VWAP",
+    "Actor",
+    "BollingerBands",
+    "DonchianChannel",
+    "Indicator",
+    "OrderFactory",
+    "Parameters",
+    "Strategy",
+    "TradingCore",
+]
