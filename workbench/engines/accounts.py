@@ -175,7 +175,10 @@ class Account(ABC):
         lock = self._locks.pop(client_order_id, None)
         if lock is None:
             return False
-        self._locked[lock[0]] -= lock[1]
+        if self._locks:
+            self._locked[lock[0]] -= lock[1]
+        else:
+            self._locked.clear()  # what rounding to 28 digits left must not add up
         return True
 
     def margins(self) -> tuple[MarginBalance, ...]:
