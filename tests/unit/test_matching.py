@@ -78,7 +78,7 @@ def test_what_is_no_market_data_of_a_listed_instrument_is_passed_over() -> None:
     venue.exchange.process(Quote("ACME.AWAY", 1.0, 1.0, 1.0, 1.0, 1, 1))  # type: ignore[arg-type]
     engine = venue.exchange.engine(PAIR.id)
     assert engine is not None
-    assert engine.source is None
+    assert engine.desk.source is None
 
 
 def test_a_query_of_an_open_order_is_answered_with_a_report() -> None:

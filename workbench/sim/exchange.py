@@ -6,31 +6,43 @@ and, for latency, sets alerts on it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from workbench.engines.accounts import ACCOUNT_TYPES, Account
+from workbench.engines.contingency import Contingencies, ContingencyActions
+from workbench.engines.triggers import TRIGGERED
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
     ModifyOrder,
     QueryOrder,
     SubmitOrder,
+    SubmitOrderList,
     TradingCommand,
 )
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
-from workbench.model.enums import LiquiditySide, OrderSide, OrderStatus, PriceType
+from workbench.model.enums import (
+    LiquiditySide,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    PriceType,
+    TimeInForce,
+)
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
     OrderAccepted,
     OrderCanceled,
     OrderCancelRejected,
+    OrderExpired,
     OrderFilled,
+    OrderInitialized,
     OrderModifyRejected,
     OrderRejected,
+    OrderTriggered,
     OrderUpdated,
     TimeEvent,
     about,
@@ -39,6 +51,7 @@ from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
+    PositionId,
     StrategyId,
     TradeId,
     VenueOrderId,
@@ -47,7 +60,10 @@ from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, round_to_digits
 from workbench.model.reports import OrderStatusReport
 from workbench.runtime.clock import Clock
-from workbench.sim.matching import MatchingEngine, MatchingListener, VenueOrder, venue_order
+from workbench.sim.desk import MatchingListener
+from workbench.sim.fee_models import FillFacts
+from workbench.sim.matching import MatchingEngine
+from workbench.sim.resting import VenueOrder, venue_order
 from workbench.sim.venue import BarPath, FillOn, SimulatedVenue
 
 Route = Callable[[Any], None]
@@ -85,12 +101,23 @@ class SimulatedExchange:
         self._order_count = 0
         self._trade_count = 0
         self._sequence = 0
-        self._on_its_way: deque[TradingCommand] = deque()
         self._alerts = 0
+        self._ends: dict[ClientOrderId, str] = {}  # the alert at which an order's time is over
         self._reported: AccountState | None = None
-        self._held: dict[tuple[InstrumentId, StrategyId], Decimal] = {}
+        self._held: dict[tuple[InstrumentId, StrategyId, PositionId | None], Decimal] = {}
+        self._linked = Contingencies(
+            ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
+        )
+        self._is_instant = settings.latency.is_zero
         self._listener = MatchingListener(
-            self._accepted, self._rejected, self._filled, self._canceled, self._reducible
+            self._accepted,
+            self._rejected,
+            self._triggered,
+            self._updated,
+            self._filled,
+            self._canceled,
+            self._expired,
+            self._reducible,
         )
 
     @property
@@ -109,14 +136,16 @@ class SimulatedExchange:
         self.settings.check_holds(instrument)
         engine = self._engines.get(instrument.id)
         if engine is not None:
-            engine.redefine(instrument)
+            engine.desk.redefine(instrument)
             return
         self._engines[instrument.id] = MatchingEngine(
             instrument,
             self._listener,
+            self.settings.fill_model,
             adaptive_bars=self.settings.bar_path is BarPath.ADAPTIVE,
             trades_move_book=self.settings.trades_move_book,
             waits_for_open=self.settings.fill_on is FillOn.NEXT_OPEN,
+            rejects_reached=self.settings.rejects_reached_triggers,
         )
 
     # Market data
@@ -147,41 +176,82 @@ class SimulatedExchange:
 
     def execute(self, command: TradingCommand) -> None:
         """Take a command: at once, or after the latency."""
-        if not self.settings.latency_ns:
+        if self._is_instant:
             self._arrive(command)
             return
-        self._on_its_way.append(command)
-        self._alerts += 1
-        due = self._clock.timestamp_ns() + self.settings.latency_ns
-        self._clock.set_alert(f"{self.name}:arrival:{self._alerts}", due, self._on_arrival)
+        delay = self.settings.latency.delay_ns(command)
+        self._alert("arrival", self._clock.timestamp_ns() + delay, lambda _: self._arrive(command))
 
-    def _on_arrival(self, _: TimeEvent) -> None:
-        self._arrive(self._on_its_way.popleft())
+    def _alert(self, what: str, at_ns: int, callback: Callable[[TimeEvent], None]) -> str:
+        self._alerts += 1
+        name = f"{self.name}:{what}:{self._alerts}"
+        self._clock.set_alert(name, at_ns, callback)
+        return name
 
     def _arrive(self, command: TradingCommand) -> None:
-        if isinstance(command, SubmitOrder):
-            self._submit(command)
-        elif isinstance(command, ModifyOrder):
-            self._modify(command)
-        elif isinstance(command, CancelOrder):
-            self._cancel(command)
-        elif isinstance(command, CancelAllOrders):
-            self._cancel_all(command)
-        else:
-            self._query(command)
+        _ARRIVALS[type(command)](self, command)
 
     def _submit(self, command: SubmitOrder) -> None:
+        order = self._register(command.order)
+        if order is not None:
+            self._engines[command.instrument_id].desk.place(order)
+
+    def _submit_list(self, command: SubmitOrderList) -> None:
+        self._linked.add(command.orders)
+        made = [self._register(definition) for definition in command.orders]
         engine = self._engines.get(command.instrument_id)
+        for order in made:
+            if engine is None or order is None or order.is_over:
+                continue
+            if self._linked.is_held(order.client_order_id):
+                engine.desk.hold(order)
+            else:
+                engine.desk.place(order)
+
+    def _register(self, definition: OrderInitialized) -> VenueOrder | None:
+        """Keep a new order; return None if it was rejected."""
         self._order_count += 1
         self._sequence += 1
         venue_order_id = VenueOrderId(f"{self.name}-{self._order_count}")
+        engine = self._engines.get(definition.instrument_id)
         if engine is None:
-            reason = f"{command.instrument_id} is not listed at {self.name}"
-            self._send(OrderRejected(reason=reason, **self._about(command)))
-            return
-        order = venue_order(command.order, venue_order_id, self._sequence, engine.instrument)
-        self._orders[command.client_order_id] = order
-        engine.place(order)
+            self._refuse(definition, f"{definition.instrument_id} is not listed at {self.name}")
+            return None
+        force = definition.time_in_force
+        if force in _AUCTIONS and definition.order_type in TRIGGERED:
+            kind = definition.order_type.value
+            self._refuse(definition, f"a {kind} order cannot be {force.value}")
+            return None
+        order = venue_order(definition, venue_order_id, self._sequence, engine.instrument)
+        self._orders[definition.client_order_id] = order
+        if force in _TIMED:
+            self._limit_time(order)
+        return order
+
+    def _refuse(self, definition: OrderInitialized, reason: str) -> None:
+        self._send(OrderRejected(reason=reason, **self._about(definition)))
+        self._linked.on_over(definition.client_order_id, "rejected")
+
+    def _limit_time(self, order: VenueOrder) -> None:
+        """Set the alert at which an order's time is over, or has come."""
+        engine = self._engines[order.definition.instrument_id]
+        force, now = order.definition.time_in_force, self._clock.timestamp_ns()
+        session = self.settings.session
+        if force is TimeInForce.AT_THE_OPEN:
+            due, act = session.next_open(now), engine.desk.arm
+        elif force is TimeInForce.GTD:
+            due, act = order.definition.terms.expire_ns or now, engine.desk.expire
+        else:
+            # What is stamped with the close itself, the last bar above all, still counts.
+            due = session.next_close(now) + 1
+            act = engine.desk.expire if force is TimeInForce.DAY else engine.desk.close_session
+
+        def on_due(_: TimeEvent) -> None:
+            self._ends.pop(order.client_order_id, None)
+            if not order.is_over:
+                act(order)
+
+        self._ends[order.client_order_id] = self._alert("end", due, on_due)
 
     def _open_order(self, client_order_id: ClientOrderId) -> VenueOrder | None:
         order = self._orders.get(client_order_id)
@@ -194,34 +264,33 @@ class SimulatedExchange:
             return
         engine = self._engines[command.instrument_id]
         quantity = order.quantity if command.quantity is None else command.quantity
-        is_repriced = command.price is not None and command.price != order.price
+        is_repriced = command.price not in (None, order.price)
+        is_moved = is_repriced or command.trigger_price not in (None, order.trigger_price)
         reason = ""
         if quantity < order.filled:
             reason = f"{order.filled} are filled; the quantity cannot become {quantity}"
-        elif is_repriced and order.definition.post_only and engine.would_take(order, command.price):
+        elif (
+            is_repriced
+            and order.definition.post_only
+            and engine.desk.would_take(order, command.price)
+        ):
             reason = "post-only, and it would have taken liquidity"
         if reason:
             self._send(OrderModifyRejected(reason=reason, **self._about(command)))
             return
         self._sequence += 1
-        engine.amend(order, quantity, command.price, self._sequence)
+        engine.desk.amend(order, quantity, command.price, command.trigger_price, self._sequence)
+        self._linked.on_resized(order.client_order_id, quantity)
         if order.leaves > 0:
             # The account first, as with a fill.
             self._lock(order)
-        self._send(
-            OrderUpdated(
-                quantity=quantity,
-                price=order.price,
-                venue_order_id=order.venue_order_id,
-                **self._about(command),
-            )
-        )
+        self._send_updated(order, is_unasked=False)
         if order.leaves <= 0:
-            engine.remove(order)
+            engine.desk.remove(order)
             self._canceled(order, "its quantity was reduced to what is filled")
             return
-        if is_repriced:
-            engine.rematch(order)
+        if is_moved:
+            engine.desk.rematch(order)
 
     def _cancel(self, command: CancelOrder) -> None:
         order = self._open_order(command.client_order_id)
@@ -229,7 +298,7 @@ class SimulatedExchange:
             reason = "the order is not open"
             self._send(OrderCancelRejected(reason=reason, **self._about(command)))
             return
-        self._engines[command.instrument_id].remove(order)
+        self._engines[command.instrument_id].desk.remove(order)
         self._canceled(order, "")
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
@@ -241,7 +310,7 @@ class SimulatedExchange:
                 and command.side in (None, order.side)
                 and not order.is_over
             ):
-                self._engines[command.instrument_id].remove(order)
+                self._engines[command.instrument_id].desk.remove(order)
                 self._canceled(order, "")
 
     def _query(self, command: QueryOrder) -> None:
@@ -265,6 +334,7 @@ class SimulatedExchange:
             quantity=order.quantity,
             filled_quantity=order.filled,
             price=order.price,
+            trigger_price=order.trigger_price,
             ts_event=now,
             ts_init=now,
         )
@@ -281,14 +351,36 @@ class SimulatedExchange:
         return fields
 
     def _accepted(self, order: VenueOrder) -> None:
-        self._lock(order)
+        if not self._linked.is_held(order.client_order_id):
+            self._lock(order)
         self._send(
             OrderAccepted(venue_order_id=order.venue_order_id, **self._about(order.definition))
         )
 
     def _rejected(self, order: VenueOrder, reason: str) -> None:
         self._forget(order)
-        self._send(OrderRejected(reason=reason, **self._about(order.definition)))
+        self._refuse(order.definition, reason)
+
+    def _triggered(self, order: VenueOrder) -> None:
+        self._send(
+            OrderTriggered(venue_order_id=order.venue_order_id, **self._about(order.definition))
+        )
+
+    def _updated(self, order: VenueOrder) -> None:
+        self._lock(order)
+        self._send_updated(order, is_unasked=True)
+
+    def _send_updated(self, order: VenueOrder, *, is_unasked: bool) -> None:
+        self._send(
+            OrderUpdated(
+                quantity=order.quantity,
+                price=order.price,
+                trigger_price=order.trigger_price,
+                is_unasked=is_unasked,
+                venue_order_id=order.venue_order_id,
+                **self._about(order.definition),
+            )
+        )
 
     def _canceled(self, order: VenueOrder, reason: str) -> None:
         self._forget(order)
@@ -297,6 +389,45 @@ class SimulatedExchange:
                 venue_order_id=order.venue_order_id, reason=reason, **self._about(order.definition)
             )
         )
+        self._linked.on_over(order.client_order_id, "canceled")
+
+    def _expired(self, order: VenueOrder) -> None:
+        self._forget(order)
+        self._send(
+            OrderExpired(venue_order_id=order.venue_order_id, **self._about(order.definition))
+        )
+        self._linked.on_over(order.client_order_id, "expired")
+
+    # What becomes of linked orders
+
+    def _cancel_linked(self, client_order_id: ClientOrderId, reason: str) -> None:
+        order = self._open_order(client_order_id)
+        if order is not None:
+            self._engines[order.definition.instrument_id].desk.remove(order)
+            self._canceled(order, reason)
+
+    def _resize_linked(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
+        order = self._open_order(client_order_id)
+        if order is None:
+            return
+        engine = self._engines[order.definition.instrument_id]
+        if quantity <= order.filled:
+            self._cancel_linked(client_order_id, "nothing is left for it to do")
+            return
+        self._sequence += 1
+        engine.desk.amend(order, quantity, None, None, self._sequence)
+        self._updated(order)
+
+    def _release(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
+        order = self._open_order(client_order_id)
+        if order is None:
+            return
+        is_smaller, order.quantity = quantity != order.quantity, quantity
+        if order.order_type is not OrderType.MARKET:
+            self._lock(order)
+        if is_smaller:
+            self._send_updated(order, is_unasked=True)
+        self._engines[order.definition.instrument_id].desk.release(order)
 
     def _filled(
         self, order: VenueOrder, quantity: Decimal, price: Decimal, liquidity: LiquiditySide
@@ -306,9 +437,10 @@ class SimulatedExchange:
         instrument = engine.instrument
         now = self._clock.timestamp_ns()
         self._trade_count += 1
-        commission = instrument.notional(quantity, price) * self._fee(instrument, liquidity)
+        facts = FillFacts(quantity, price, liquidity, order.filled == quantity)
+        commission, unit = self.settings.fee_model.fee(instrument, facts)
         if self.settings.round_money:
-            commission = round_to_digits(commission, instrument.settlement_currency)
+            commission = round_to_digits(commission, unit)
         fill = OrderFilled(
             strategy_id=definition.strategy_id,
             instrument_id=definition.instrument_id,
@@ -321,45 +453,49 @@ class SimulatedExchange:
             quantity=quantity,
             price=price,
             commission=commission,
-            commission_currency=instrument.settlement_currency,
+            commission_currency=unit,
             liquidity=liquidity,
+            position_id=definition.position_id,
             ts_event=now,
             ts_init=now,
         )
         self.account.apply_fill(instrument, fill)
-        key = (definition.instrument_id, definition.strategy_id)
+        key = (definition.instrument_id, definition.strategy_id, definition.position_id)
         self._held[key] = self._held.get(key, ZERO) + definition.side.sign * quantity
         if order.is_over:
-            self._orders.pop(definition.client_order_id, None)
+            self._drop(order)
             self.account.unlock_order(definition.client_order_id)
-        elif definition.client_order_id in engine.resting:
+        elif definition.client_order_id in engine.desk.resting:
             self._lock_silently(order, instrument)
         # The account first: whoever is told of the fill finds the balance that it left.
         self.send_account_state()
         self._send(fill)
+        if definition.client_order_id in self._linked:
+            self._linked.on_filled(definition.client_order_id, quantity)
 
-    def _fee(self, instrument: Instrument, liquidity: LiquiditySide) -> Decimal:
-        if liquidity is LiquiditySide.MAKER:
-            fee = self.settings.maker_fee
-            return instrument.maker_fee if fee is None else fee
-        fee = self.settings.taker_fee
-        return instrument.taker_fee if fee is None else fee
+    def _drop(self, order: VenueOrder) -> None:
+        self._orders.pop(order.client_order_id, None)
+        alert = self._ends.pop(order.client_order_id, None) if self._ends else None
+        if alert is not None:
+            self._clock.cancel_timer(alert)
 
     def _reducible(self, order: VenueOrder) -> Decimal:
         definition = order.definition
-        held = self._held.get((definition.instrument_id, definition.strategy_id), ZERO)
+        key = (definition.instrument_id, definition.strategy_id, definition.position_id)
+        held = self._held.get(key, ZERO)
         against = -held if order.side is OrderSide.BUY else held
         return max(ZERO, against)
 
     def _lock_silently(self, order: VenueOrder, instrument: Instrument) -> None:
         locks = self.account.locks_reductions or not order.definition.reduce_only
-        if order.price is not None and locks:
+        price = order.trigger_price if order.price is None else order.price
+        if price is not None and locks:
             self.account.lock_order(
                 order.definition.client_order_id,
                 order.definition.strategy_id,
                 instrument,
                 order.side.sign * order.leaves,
-                order.price,
+                price,
             )
 
     def _lock(self, order: VenueOrder) -> None:
@@ -368,7 +504,7 @@ class SimulatedExchange:
         self._report_account()
 
     def _forget(self, order: VenueOrder) -> None:
-        self._orders.pop(order.definition.client_order_id, None)
+        self._drop(order)
         if self.account.unlock_order(order.definition.client_order_id):
             self._report_account()
 
@@ -384,6 +520,20 @@ class SimulatedExchange:
         """Send the account's state, as a venue does when a client connects and after a fill."""
         self._reported = self.account.state(self._clock.timestamp_ns())
         self._send(self._reported)
+
+
+_AUCTIONS = frozenset({TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE})
+_TIMED = _AUCTIONS | {TimeInForce.GTD, TimeInForce.DAY}
+
+# `Any`: each takes the command it stands beside.
+_ARRIVALS: dict[type, Callable[[SimulatedExchange, Any], None]] = {
+    SubmitOrder: SimulatedExchange._submit,  # pyright: ignore[reportPrivateUsage]
+    SubmitOrderList: SimulatedExchange._submit_list,  # pyright: ignore[reportPrivateUsage]
+    ModifyOrder: SimulatedExchange._modify,  # pyright: ignore[reportPrivateUsage]
+    CancelOrder: SimulatedExchange._cancel,  # pyright: ignore[reportPrivateUsage]
+    CancelAllOrders: SimulatedExchange._cancel_all,  # pyright: ignore[reportPrivateUsage]
+    QueryOrder: SimulatedExchange._query,  # pyright: ignore[reportPrivateUsage]
+}
 
 
 def see_bars(engine: MatchingEngine, price_type: PriceType) -> Callable[[Bar | BidAskBar], None]:

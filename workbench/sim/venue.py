@@ -9,12 +9,16 @@ from typing import Any
 
 import msgspec
 
-from workbench.model.enums import AccountType, parse_enum
+from workbench.model.enums import AccountType, OrderManagement, parse_enum
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import AccountId, Venue, parse_name
 from workbench.model.instruments import DERIVATIVES, Instrument, to_decimal
 from workbench.model.money import Currency, Money, currency
 from workbench.model.settings import SettingsMeta
+from workbench.sim.fee_models import FeeModel, MakerTakerFeeModel
+from workbench.sim.fill_models import FillModel
+from workbench.sim.latency import LatencyModel
+from workbench.sim.session import TradingSession
 
 
 class FillOn(StrEnum):
@@ -41,8 +45,16 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
             the first instrument's settlement currency.
         base_currency: The one currency the account is kept in, or None.
         leverage: Divides margins.
+        order_management: `"netting"`: one position per instrument and strategy; `"hedging"`: one
+            per order, or as an order names it.
         maker_fee, taker_fee: Shares of notional; by default the instrument's own.
-        latency_ns: How long a command is on its way, nanoseconds.
+        fee_model: Any other way to charge: `FixedFeeModel`, `PerContractFeeModel`, ...
+        fill_model: What orders find beyond the best price and the size shown.
+        latency_ns: How long every command is on its way, nanoseconds.
+        latency: The same by kind of command: `LatencyModel`.
+        session: The venue's hours, for DAY, AT_THE_OPEN and AT_THE_CLOSE orders.
+        rejects_reached_triggers: Reject a stop whose trigger is reached already when it comes, as
+            some venues do; by default it is triggered at once.
         fill_on: `"close"`: an order sent from `on_bar` fills at that bar's close (with no latency);
             `"next_open"`: at the next bar's open. The same goes for a limit order that would take
             liquidity; any other rests at once.
@@ -59,9 +71,15 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
     starting_balances: Any = ()
     base_currency: Currency | None = None
     leverage: Decimal = Decimal(1)
+    order_management: OrderManagement = OrderManagement.NETTING
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
+    fee_model: FeeModel = FeeModel()
+    fill_model: FillModel = FillModel()
     latency_ns: int = 0
+    latency: LatencyModel = LatencyModel()
+    session: TradingSession = TradingSession()
+    rejects_reached_triggers: bool = False
     fill_on: FillOn = FillOn.CLOSE
     bar_path: BarPath = BarPath.OHLC
     trades_move_book: bool = False
@@ -73,6 +91,9 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
             "account_type": parse_enum(AccountType, self.account_type, "account_type"),
             "fill_on": parse_enum(FillOn, self.fill_on, "fill_on"),
             "bar_path": parse_enum(BarPath, self.bar_path, "bar_path"),
+            "order_management": parse_enum(
+                OrderManagement, self.order_management, "order_management"
+            ),
             "starting_balances": tuple(_balances(self.starting_balances)),
             "leverage": to_decimal(self.leverage, "leverage"),
         }
@@ -92,6 +113,27 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
                 "latency_ns must be a whole number of nanoseconds, 0 or more;"
                 f" got {self.latency_ns!r}"
             )
+        self._choose_models()
+
+    def _choose_models(self) -> None:
+        """Make the models that `maker_fee`, `taker_fee` and `latency_ns` stand for."""
+        for name, kind in _MODELS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(
+                    f"{name} must be a {kind.__name__}, or one of its kind;"
+                    f" got {getattr(self, name)!r}"
+                )
+        if self.maker_fee is not None or self.taker_fee is not None:
+            fees = MakerTakerFeeModel(maker=self.maker_fee, taker=self.taker_fee)
+            self._choose("fee_model", FeeModel(), fees, "maker_fee and taker_fee")
+        if self.latency_ns:
+            latency = LatencyModel(base_ns=self.latency_ns)
+            self._choose("latency", LatencyModel(), latency, "latency_ns")
+
+    def _choose(self, name: str, default: object, short: object, what: str) -> None:
+        if getattr(self, name) not in (default, short):
+            raise ConfigError(f"pass {name} or {what}, not both")
+        msgspec.structs.force_setattr(self, name, short)
 
     def for_instruments(self, instruments: list[Instrument]) -> SimulatedVenue:
         """Return these settings with the name and starting balance filled in.
@@ -139,6 +181,14 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
     def account_id(self) -> AccountId:
         """Return the id of the venue's one account."""
         return AccountId(f"{self.name}-001")
+
+
+_MODELS: dict[str, type] = {
+    "fee_model": FeeModel,
+    "fill_model": FillModel,
+    "latency": LatencyModel,
+    "session": TradingSession,
+}
 
 
 def _balances(given: Any) -> Iterable[Money]:
