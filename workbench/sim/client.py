@@ -12,8 +12,9 @@ from workbench.model.commands import (
     ModifyOrder,
     QueryOrder,
     SubmitOrder,
+    SubmitOrderList,
 )
-from workbench.model.events import OrderSubmitted
+from workbench.model.events import OrderInitialized, OrderSubmitted
 from workbench.model.identifiers import ClientId
 from workbench.runtime.clock import Clock
 from workbench.sim.exchange import SimulatedExchange
@@ -34,6 +35,7 @@ class SimulatedExecutionClient(ExecutionClient):
         self.client_id = ClientId(exchange.name)
         self.venue = exchange.name
         self.account_id = exchange.account_id
+        self.order_management = exchange.settings.order_management
         self.exchange = exchange
         self._clock = clock
         self._send = send_event
@@ -54,18 +56,27 @@ class SimulatedExecutionClient(ExecutionClient):
 
     def submit_order(self, command: SubmitOrder) -> None:
         """Note that the order is on its way, and send it."""
+        self._note(command.order)
+        self.exchange.execute(command)
+
+    def submit_order_list(self, command: SubmitOrderList) -> None:
+        """Note that the orders are on their way, and send them together."""
+        for order in command.orders:
+            self._note(order)
+        self.exchange.execute(command)
+
+    def _note(self, order: OrderInitialized) -> None:
         now = self._clock.timestamp_ns()
         self._send(
             OrderSubmitted(
-                strategy_id=command.strategy_id,
-                instrument_id=command.instrument_id,
-                client_order_id=command.client_order_id,
+                strategy_id=order.strategy_id,
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
                 account_id=self.account_id,
                 ts_event=now,
                 ts_init=now,
             )
         )
-        self.exchange.execute(command)
 
     def modify_order(self, command: ModifyOrder) -> None:
         """Send a change of an order."""
