@@ -2,7 +2,8 @@
 
 - OTO: children wait for their parent. Those that only reduce work from its first fill on, for as
   much as it filled; others once all of it is filled. When it ends, those that still wait are
-  cancelled. When its exits have closed all that it opened, what is left of it is cancelled.
+  cancelled. When its exits have closed all that it opened, what is left of it is cancelled. A
+  child as large as its parent follows when that is given another quantity.
 - OCO: any fill of one cancels the others.
 - OUO: a fill of one leaves the others no more than it has left itself; when it has nothing left
   they are cancelled.
@@ -39,13 +40,20 @@ class ContingencyActions:
 
 
 class _Node:
-    """A linked order, as far as its links need it."""
+    """A linked order, as far as its links need it.
 
-    __slots__ = ("definition", "filled", "is_held", "is_over", "quantity")
+    Attributes:
+        quantity: Its total now.
+        wanted: What its owner wants it to be at most; its links may leave it less.
+        is_held: It waits for its parent.
+        is_over: It ended, or a cancel was asked for; a fill may still come.
+    """
+
+    __slots__ = ("definition", "filled", "is_held", "is_over", "quantity", "wanted")
 
     def __init__(self, definition: OrderInitialized) -> None:
         self.definition = definition
-        self.quantity = definition.quantity
+        self.quantity = self.wanted = definition.quantity
         self.filled = ZERO
         self.is_held = definition.terms.parent_order_id is not None
         self.is_over = False
@@ -83,10 +91,17 @@ class Contingencies:
         return node is not None and node.is_held
 
     def on_resized(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
-        """Note an order's other quantity."""
+        """Note that an order's owner gave it another quantity; what `resize` did is no news."""
         node = self._nodes.get(client_order_id)
-        if node is not None:
-            node.quantity = quantity
+        if node is None or quantity == node.quantity:
+            return
+        if node.definition.terms.contingency is ContingencyType.OTO:
+            for child in self._linked(node):
+                if child.is_held and child.quantity == node.quantity:
+                    child.quantity = quantity
+                if child.wanted == node.wanted:
+                    child.wanted = quantity
+        node.quantity = node.wanted = quantity
 
     def on_filled(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
         """Take a fill of an order and act on the others."""
@@ -104,7 +119,7 @@ class Contingencies:
                 self._cancel(sibling, f"{client_order_id} was filled (OCO)")
         elif contingency is ContingencyType.OUO:
             self._even_out(node)
-        if node.is_over:
+        if node.leaves <= 0:
             self._end_parent(node)
         self._forget(node)
 
@@ -119,10 +134,7 @@ class Contingencies:
         if node is None or node.is_over:
             return
         node.is_over = True
-        if node.definition.terms.contingency is ContingencyType.OTO:
-            for child in self._linked(node):
-                if child.is_held:
-                    self._cancel(child, f"its parent {client_order_id} was {what}")
+        self._cancel_waiting(node, what)
         self._forget(node)
 
     def _linked(self, node: _Node) -> list[_Node]:
@@ -132,16 +144,17 @@ class Contingencies:
 
     def _feed_children(self, parent: _Node) -> None:
         for child in self._linked(parent):
+            if child.is_over:
+                continue  # a child that was released before it filled at once
             if not child.definition.reduce_only:
-                if parent.is_over and child.is_held:
-                    child.is_held = False
-                    self._actions.release(child.definition.client_order_id, child.quantity)
+                if parent.leaves <= 0 and child.is_held:
+                    self._release(child, child.quantity)
                 continue
-            quantity = min(child.definition.quantity, parent.filled - self._closed_beside(child))
+            quantity = min(child.wanted, parent.filled - self._closed_beside(child))
+            if quantity <= child.filled:
+                continue
             if child.is_held:
-                child.is_held = False
-                child.quantity = quantity
-                self._actions.release(child.definition.client_order_id, quantity)
+                self._release(child, quantity)
             else:
                 self._resize(child, quantity)
 
@@ -156,7 +169,7 @@ class Contingencies:
     def _even_out(self, node: _Node) -> None:
         name = node.definition.client_order_id
         for sibling in self._linked(node):
-            if node.is_over:
+            if node.leaves <= 0:
                 self._cancel(sibling, f"{name} was filled (OUO)")
             elif node.leaves < sibling.leaves:
                 self._resize(sibling, sibling.filled + node.leaves)
@@ -169,14 +182,36 @@ class Contingencies:
         if not self._linked(parent):
             self._cancel(parent, "its exits were filled")
 
+    def _cancel_waiting(self, parent: _Node, what: str) -> None:
+        """Cancel the children that wait for a parent that ended."""
+        if parent.definition.terms.contingency is not ContingencyType.OTO:
+            return
+        name = parent.definition.client_order_id
+        for child in self._linked(parent):
+            if child.is_held:
+                self._cancel(child, f"its parent {name} was {what}")
+
     def _cancel(self, node: _Node, reason: str) -> None:
+        if node.is_over:
+            return
+        # Over before it is acted on: what that brings about finds it so.
         node.is_over = True
+        node.is_held = False
         self._actions.cancel(node.definition.client_order_id, reason)
+        self._cancel_waiting(node, "canceled")
         self._forget(node)
 
+    def _release(self, node: _Node, quantity: Decimal) -> None:
+        node.is_held = False
+        node.quantity = quantity
+        self._actions.release(node.definition.client_order_id, quantity)
+
     def _resize(self, node: _Node, quantity: Decimal) -> None:
-        if quantity != node.quantity:
-            node.quantity = quantity
+        if quantity == node.quantity:
+            return
+        node.quantity = quantity
+        # One that waits is told its quantity when it is released.
+        if not node.is_held:
             self._actions.resize(node.definition.client_order_id, quantity)
 
     def _forget(self, node: _Node) -> None:

@@ -188,7 +188,7 @@ def make_watch(
         )
         activation = terms.activation_price
         if activation is not None:
-            watch.activation = int(activation / instrument.price_increment)
+            watch.activation = int((activation / instrument.price_increment).to_integral_value())
     return watch
 
 
