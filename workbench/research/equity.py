@@ -44,6 +44,7 @@ class Curves:
         accounts: Every account state, in order.
         positions: Every position event, in order.
         until: The time the run reached, nanoseconds.
+        times: When the curves are looked at, rising nanoseconds; by default some thousand samples.
     """
 
     def __init__(
@@ -53,12 +54,13 @@ class Curves:
         accounts: Sequence[AccountState],
         positions: Iterable[PositionEvent],
         until: int,
+        times: Times | None = None,
     ) -> None:
         self._timeline = timeline
         self._instruments = {instrument.id: instrument for instrument in instruments}
         self._accounts = accounts
         self._tracks = _tracks(positions)
-        self.times = _sample_times(timeline, accounts, until)
+        self.times = _sample_times(timeline, accounts, until) if times is None else times
 
     def equity(self) -> pd.DataFrame:
         """Return what all accounts together were worth, a column for each currency they hold.

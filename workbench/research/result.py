@@ -16,12 +16,15 @@ from workbench.history import format_ns
 from workbench.model.enums import AccountType, OrderStatus
 from workbench.model.errors import StrategyError
 from workbench.model.events import AccountState, OrderFilled, PositionEvent
+from workbench.model.identifiers import AccountId
 from workbench.model.money import MONEY_CONTEXT, ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.node import frames
 from workbench.research.equity import Curves
 from workbench.research.sparklines import curves_html
+from workbench.research.statistics import interval_ns
+from workbench.research.statistics_groups import Grouping, interval_ends, statistics_by
 from workbench.runtime.eventlog import EventLog, RecordKind
 from workbench.sim import BacktestEngine
 
@@ -129,6 +132,56 @@ class BacktestResult:
             rows["missing prices"] = ", ".join(missing)
         return pd.Series(rows, dtype=object, name="backtest")
 
+    def statistics(
+        self,
+        by: Grouping | None = None,
+        benchmark: pd.Series[float] | None = None,
+        *,
+        periods_per_year: float = 252,
+        interval: str = "1D",
+    ) -> pd.DataFrame:
+        """Return statistics of closed positions and of returns, by currency and group.
+
+        Amounts are `Decimal`, ratios float; what is not defined, such as a Sharpe ratio of one day,
+        is NaN. What each row means is said in `workbench.research.statistics_profits` and
+        `workbench.research.statistics_returns`.
+
+        Returns are simple ones of starting balance and profit together, open positions valued at
+        each interval's end. An interval without data has none. `max drawdown` is that of these
+        returns; the summary's looks also between them.
+
+        Args:
+            by: `"strategy"`, `"instrument"` or `"account"`; None for all together.
+            benchmark: Prices, each at the time it was known (a day's close at the day's end), with
+                a `DatetimeIndex` that has a zone; adds rows that compare with it.
+            periods_per_year: How many intervals a year has: with days 252, or 365 for a market that
+                never closes.
+            interval: The length of the intervals.
+
+        Returns:
+            A row for each statistic, a column for each settlement currency, or with `by` for each
+            pair of group and currency.
+
+        Raises:
+            ConfigError: If `by` or `interval` is not known.
+            DataError: If the benchmark has a price that is not positive, or times without a zone.
+        """
+        step, until = interval_ns(interval), self._engine.core.clock.timestamp_ns()
+        timeline = self._engine.timeline
+        instruments = self._engine.core.cache.instruments()
+        ends = interval_ends(timeline, until, step)
+        return statistics_by(
+            by,
+            positions=self._engine.core.cache.positions(),
+            events=(event for event in self._happened if isinstance(event, PositionEvent)),
+            balances={name: _totals([s]) for name, s in self._first_states.items()},
+            currencies=dict.fromkeys(i.settlement_currency.code for i in instruments),
+            profit=lambda moved: Curves(timeline, instruments, (), moved, until, ends).profit(),
+            benchmark=benchmark,
+            interval=interval,
+            periods_per_year=periods_per_year,
+        )
+
     def _run_rows(self) -> dict[str, Any]:
         core = self._engine.core
         return {
@@ -192,11 +245,15 @@ class BacktestResult:
         return [event for event in self._happened if isinstance(event, AccountState)]
 
     @cached_property
-    def _starting_balances(self) -> dict[str, Decimal]:
-        first: dict[str, AccountState] = {}
+    def _first_states(self) -> dict[AccountId, AccountState]:
+        first: dict[AccountId, AccountState] = {}
         for state in self._account_states:
             first.setdefault(state.account_id, state)
-        return _totals(first.values())
+        return first
+
+    @cached_property
+    def _starting_balances(self) -> dict[str, Decimal]:
+        return _totals(self._first_states.values())
 
     @cached_property
     def _curves(self) -> Curves:
