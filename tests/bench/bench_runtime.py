@@ -6,7 +6,6 @@ Every figure is the median of `REPEATS` runs. Nothing here decides a test.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import platform
 import statistics
@@ -20,7 +19,6 @@ from workbench.runtime import (
     Dispatcher,
     Handlers,
     LiveClock,
-    MessageBus,
     Pump,
 )
 
@@ -127,31 +125,6 @@ def bench_saturation() -> None:
     _report("dispatcher_saturation_bursts_of_512", "messages/s", rates)
 
 
-def bench_bus() -> None:
-    """Publishes a second: hot (a topic seen before) and cold (a new topic each time)."""
-    fresh = itertools.count()
-    for subscriptions in (1, 100, 10_000):
-        hot: list[float] = []
-        cold: list[float] = []
-        for _ in range(REPEATS):
-            bus = MessageBus()
-            for number in range(subscriptions):
-                bus.subscribe(f"events.order.Strategy-{number:05}.*", _ignore)
-            bus.publish("events.order.Strategy-00000.filled", None)
-            count = 100_000
-            begin = time.perf_counter()
-            for _ in range(count):
-                bus.publish("events.order.Strategy-00000.filled", None)
-            hot.append(count / (time.perf_counter() - begin))
-            topics = [f"events.order.Strategy-00000.{next(fresh)}" for _ in range(10_000)]
-            begin = time.perf_counter()
-            for topic in topics:
-                bus.publish(topic, None)
-            cold.append(len(topics) / (time.perf_counter() - begin))
-        _report("bus_publish_hot", "publishes/s", hot, subscriptions=subscriptions)
-        _report("bus_publish_cold", "publishes/s", cold, subscriptions=subscriptions)
-
-
 def bench_cancel_behind_backlog() -> None:
     """How many of a million waiting data events are handled before a cancel put behind them."""
     before: list[float] = []
@@ -178,5 +151,4 @@ if __name__ == "__main__":
     print(json.dumps({"python": platform.python_version(), "machine": platform.machine()}))
     bench_latency()
     bench_saturation()
-    bench_bus()
     bench_cancel_behind_backlog()
