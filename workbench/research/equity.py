@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,9 +18,10 @@ from workbench.history.merging import BidAskBars
 from workbench.model.commands import DataKind
 from workbench.model.data import Quote, Trade
 from workbench.model.enums import AccountType, PriceType
-from workbench.model.events import AccountState, PositionEvent
+from workbench.model.events import AccountState, PositionClosed, PositionEvent
 from workbench.model.identifiers import AccountId, InstrumentId, PositionId, StrategyId
 from workbench.model.instruments import Instrument
+from workbench.research.rate_curves import converted, rate_curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,7 @@ SAMPLES = 2000
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
+_Key = tuple[InstrumentId, StrategyId, AccountId]
 
 
 class Curves:
@@ -59,7 +62,8 @@ class Curves:
         self._timeline = timeline
         self._instruments = {instrument.id: instrument for instrument in instruments}
         self._accounts = accounts
-        self._tracks = _tracks(positions)
+        self._known_prices: dict[InstrumentId, tuple[Floats, Floats]] = {}
+        self._tracks = _tracks(positions, self._instruments)
         self.times = _sample_times(timeline, accounts, until) if times is None else times
 
     def equity(self) -> pd.DataFrame:
@@ -69,6 +73,37 @@ class Curves:
         of a margin account's positions and the value of a cash account's shares. What a cash
         account bought of a currency is in that currency's own column.
         """
+        return self._frame(self._equity)
+
+    def profit(self) -> pd.DataFrame:
+        """Return realised and unrealised profit, commissions included, by settlement currency."""
+        return self._frame(self._profit)
+
+    def equity_in(self, currency: str, fixed: Mapping[str, Decimal]) -> pd.Series[float]:
+        """Return `equity` as one sum of a currency, at the middle prices of pairs at each time.
+
+        Args:
+            currency: Its code.
+            fixed: Rates by `FROM/TO` that go before prices.
+
+        Raises:
+            PriceError: If a rate that is needed was never known.
+        """
+        return self._in(self._equity, currency, fixed)
+
+    def profit_in(self, currency: str, fixed: Mapping[str, Decimal]) -> pd.Series[float]:
+        """Return `profit` as one sum of a currency (see `equity_in`)."""
+        return self._in(self._profit, currency, fixed)
+
+    def _in(
+        self, columns: Mapping[str, Floats], currency: str, fixed: Mapping[str, Decimal]
+    ) -> pd.Series[float]:
+        instruments = self._instruments.values()
+        rates = rate_curves(instruments, self._prices, fixed, currency, len(self.times))
+        return self._frame({currency: converted(columns, rates, currency)})[currency]
+
+    @cached_property
+    def _equity(self) -> dict[str, Floats]:
         columns = _balances(self._accounts, self.times)
         kinds = {state.account_id: state.account_type for state in self._accounts}
         for track in self._tracks:
@@ -80,16 +115,16 @@ class Curves:
                 added = self._worth(track)
             unit = instrument.settlement_currency.code
             columns[unit] = columns.get(unit, 0.0) + added
-        return self._frame(columns)
+        return columns
 
-    def profit(self) -> pd.DataFrame:
-        """Return realised and unrealised profit, commissions included, by settlement currency."""
+    @cached_property
+    def _profit(self) -> dict[str, Floats]:
         columns: dict[str, Floats] = {}
         for track in self._tracks:
             unit = self._instruments[track.instrument_id].settlement_currency.code
             realized = _as_of(self.times, track.times, track.realized, 0.0)
             columns[unit] = columns.get(unit, 0.0) + realized + self._unrealized[track.key]
-        return self._frame(columns)
+        return columns
 
     def _frame(self, columns: dict[str, Floats]) -> pd.DataFrame:
         import pandas as pd
@@ -98,86 +133,115 @@ class Curves:
         return pd.DataFrame(columns, index=index, dtype=np.float64).rename_axis("time")
 
     @cached_property
-    def _unrealized(self) -> dict[tuple[InstrumentId, StrategyId], Floats]:
-        """Return the profit of closing each strategy's position."""
+    def _unrealized(self) -> dict[_Key, Floats]:
+        """Return the profit of closing each strategy's positions."""
         return {track.key: self._open_profit(track) for track in self._tracks}
 
-    @cached_property
-    def _prices(self) -> dict[InstrumentId, tuple[Floats, Floats]]:
-        """Return bid and ask of each instrument that was traded."""
-        traded = dict.fromkeys(track.instrument_id for track in self._tracks)
-        prices: dict[InstrumentId, tuple[Floats, Floats]] = {}
-        for name in traded:
+    def _prices(self, instrument: Instrument) -> tuple[Floats, Floats]:
+        """Return bid and ask of an instrument at each time."""
+        found = self._known_prices.get(instrument.id)
+        if found is None:
             # On the grid, as fills are and as the portfolio values what is held.
-            tick = self._instruments[name].tick_size
-            bid, ask = _bid_and_ask(self._timeline, name, self.times)
-            prices[name] = np.round(bid / tick) * tick, np.round(ask / tick) * tick
-        return prices
-
-    def _closing(self, track: _Track) -> tuple[Floats, Floats]:
-        """Return the quantity held, and the price at which that could be closed."""
-        held = _as_of(self.times, track.times, track.held, 0.0)
-        bid, ask = self._prices[track.instrument_id]
-        return held, np.where(held > 0, bid, ask)
+            tick = instrument.tick_size
+            bid, ask = _bid_and_ask(self._timeline, instrument.id, self.times)
+            found = np.round(bid / tick) * tick, np.round(ask / tick) * tick
+            self._known_prices[instrument.id] = found
+        return found
 
     def _open_profit(self, track: _Track) -> Floats:
         instrument = self._instruments[track.instrument_id]
-        held, price = self._closing(track)
-        entry = _as_of(self.times, track.times, track.entry, np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moved = 1 / entry - 1 / price if instrument.is_inverse else price - entry
-            return np.where(held == 0, 0.0, held * float(instrument.multiplier) * moved)
+        total = np.zeros(len(self.times))
+        for side, price in zip(track.sides, self._prices(instrument), strict=True):
+            held = _as_of(self.times, track.times, side.held, 0.0)
+            entry = _as_of(self.times, track.times, side.entry, np.nan)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                moved = 1 / entry - 1 / price if instrument.is_inverse else price - entry
+                total += np.where(held == 0, 0.0, held * float(instrument.multiplier) * moved)
+        return total
 
     def _worth(self, track: _Track) -> Floats:
         instrument = self._instruments[track.instrument_id]
-        held, price = self._closing(track)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            each = 1 / price if instrument.is_inverse else price
-            return np.where(held == 0, 0.0, held * float(instrument.multiplier) * each)
+        total = np.zeros(len(self.times))
+        for side, price in zip(track.sides, self._prices(instrument), strict=True):
+            held = _as_of(self.times, track.times, side.held, 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                each = 1 / price if instrument.is_inverse else price
+                total += np.where(held == 0, 0.0, held * float(instrument.multiplier) * each)
+        return total
+
+
+class _Side(NamedTuple):
+    """What is held on one side, signed, and at which average price, after each event."""
+
+    held: Floats
+    entry: Floats
 
 
 class _Track:
-    """One strategy's position in one instrument after each of its events."""
+    """One strategy's positions in one instrument and account after each of their events.
 
-    def __init__(self, first: PositionEvent) -> None:
-        self.key = (first.instrument_id, first.strategy_id)
-        self.instrument_id = first.instrument_id
-        self.account_id: AccountId = first.account_id
-        self._rows: list[tuple[int, float, float, float]] = []
-        self._position_id: PositionId = first.position_id
-        self._before = 0.0  # realised by positions that were closed earlier
-        self._realized = 0.0
+    With HEDGING several may be open at once; longs are closed at the bid, shorts at the ask, so
+    each side is followed by itself.
+    """
+
+    def __init__(self, first: PositionEvent, is_inverse: bool) -> None:
+        self.key = _key(first)
+        self.instrument_id, _, self.account_id = self.key
+        self._is_inverse = is_inverse
+        self._rows: list[tuple[float, ...]] = []
+        self._times: list[int] = []
+        self._open: dict[PositionId, PositionEvent] = {}
+        self._closed = 0.0  # realised by positions that were closed
 
     def add(self, event: PositionEvent) -> None:
         """Take the next event."""
-        if event.position_id != self._position_id:
-            self._position_id = event.position_id
-            self._before = self._realized
-        self._realized = self._before + float(event.realized_pnl)
-        self._rows.append(
-            (
-                event.ts_event,
-                float(event.signed_quantity),
-                float(event.average_open),
-                self._realized,
+        if isinstance(event, PositionClosed):
+            self._open.pop(event.position_id, None)
+            self._closed += float(event.realized_pnl)
+        else:
+            self._open[event.position_id] = event
+        longs = [one for one in self._open.values() if one.signed_quantity > 0]
+        shorts = [one for one in self._open.values() if one.signed_quantity < 0]
+        realized = sum((float(one.realized_pnl) for one in self._open.values()), self._closed)
+        self._times.append(event.ts_event)
+        self._rows.append((*self._average(longs), *self._average(shorts), realized))
+
+    def _average(self, positions: list[PositionEvent]) -> tuple[float, float]:
+        """Return the quantity of positions and their average entry, as `Position` averages."""
+        if len(positions) == 1:
+            return float(positions[0].signed_quantity), float(positions[0].average_open)
+        held = float(sum(one.signed_quantity for one in positions))
+        if not positions:
+            return held, np.nan
+        if self._is_inverse:
+            return held, held / sum(
+                float(one.signed_quantity / one.average_open) for one in positions
             )
-        )
+        return held, sum(float(one.signed_quantity * one.average_open) for one in positions) / held
 
     def finish(self) -> None:
         """Turn what was taken into arrays."""
-        times, *columns = zip(*self._rows, strict=True)
-        self.times: Times = np.array(times, dtype=np.int64)
-        self.held, self.entry, self.realized = (np.array(c, dtype=np.float64) for c in columns)
-        self._rows = []
+        table: Floats = np.array(self._rows, dtype=np.float64).T
+        self.times: Times = np.array(self._times, dtype=np.int64)
+        self.sides = _Side(table[0], table[1]), _Side(table[2], table[3])
+        self.realized: Floats = table[4]
+        self._rows, self._times = [], []
 
 
-def _tracks(positions: Iterable[PositionEvent]) -> list[_Track]:
-    tracks: dict[tuple[InstrumentId, StrategyId], _Track] = {}
+def _key(event: PositionEvent) -> _Key:
+    return event.instrument_id, event.strategy_id, event.account_id
+
+
+def _tracks(
+    positions: Iterable[PositionEvent], instruments: Mapping[InstrumentId, Instrument]
+) -> list[_Track]:
+    tracks: dict[_Key, _Track] = {}
     for event in positions:
-        key = (event.instrument_id, event.strategy_id)
+        key = _key(event)
         track = tracks.get(key)
         if track is None:
-            track = tracks[key] = _Track(event)
+            is_inverse = instruments[event.instrument_id].is_inverse
+            track = tracks[key] = _Track(event, is_inverse)
         track.add(event)
     for track in tracks.values():
         track.finish()

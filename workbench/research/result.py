@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.cache import Cache
+from workbench.engines.rates import Rates
 from workbench.history import format_ns
 from workbench.model.enums import AccountType, OrderStatus
 from workbench.model.errors import StrategyError
 from workbench.model.events import AccountState, OrderFilled, PositionEvent
 from workbench.model.identifiers import AccountId
+from workbench.model.instruments import Number
 from workbench.model.money import MONEY_CONTEXT, ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position
@@ -109,6 +111,35 @@ class BacktestResult:
         with what closing them would bring.
         """
         return self._curves.profit()
+
+    def equity_in(
+        self, currency: str, rates: Mapping[str, Number] | None = None
+    ) -> pd.Series[float]:
+        """Return `equity` as one sum of a currency over time.
+
+        Each currency is converted at the middle prices that the data's pairs had at each time, over
+        as few pairs as possible, or at a fixed rate; NaN while a rate was not known yet.
+
+        Args:
+            currency: The currency's code, such as `"USD"`.
+            rates: Fixed rates, which go before prices, such as `{"USDT/USD": 1}`; in addition to
+                those that a strategy fixed in its `portfolio.rates`.
+
+        Raises:
+            PriceError: If a rate that is needed was never known; all such are named.
+            ConfigError: If a rate is not positive, or its name is not `FROM/TO`.
+        """
+        return self._curves.equity_in(currency, self._fixed(rates))
+
+    def profit_in(
+        self, currency: str, rates: Mapping[str, Number] | None = None
+    ) -> pd.Series[float]:
+        """Return `profit` as one sum of a currency over time, converted as by `equity_in`."""
+        return self._curves.profit_in(currency, self._fixed(rates))
+
+    def _fixed(self, rates: Mapping[str, Number] | None) -> dict[str, Decimal]:
+        core = self._engine.core
+        return Rates(core.cache, {**core.portfolio.rates.fixed, **(rates or {})}).fixed
 
     @cached_property
     def balances(self) -> dict[str, Decimal]:
