@@ -207,7 +207,7 @@ def test_names_and_venues_of_clients_are_unique() -> None:
     setup = Setup()
     with pytest.raises(ConfigError, match="named 'SIM' is registered already"):
         setup.core.execution.add_client(Broker("SIM", "OTHER"))
-    with pytest.raises(ConfigError, match="venue SIM has an execution client already"):
+    with pytest.raises(ConfigError, match="needs an account of its own"):
         setup.core.execution.add_client(Broker("OTHER", "SIM"))
 
 

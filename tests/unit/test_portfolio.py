@@ -172,7 +172,7 @@ def test_the_cache_files_positions_and_accounts() -> None:
     (own,) = cache.positions(strategy_id="S-2")
     assert cache.position(own.position_id) is own
     assert cache.net_quantity(PAIR.id) == 20
-    cache.drop_netted(own)
+    cache.close_position(own)
     assert cache.positions_open(instrument_id=PAIR.id, strategy_id="S-2") == []
     assert cache.net_quantity(PAIR.id) == 10
     assert cache.accounts() == [cache.account("SIM-001")]

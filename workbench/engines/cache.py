@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,11 +22,13 @@ from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.order_state import CLOSED, IN_FLIGHT, OPEN
 from workbench.model.orders import Order
+    ClientId,
 from workbench.model.positions import Position
 
 _T = TypeVar("_T", Order, Position)
 
 
+    VenueOrderId,
 _OWN_SIDE = {OrderSide.BUY: (PriceType.ASK,), OrderSide.SELL: (PriceType.BID,)}
 _BOTH_SIDES = (PriceType.LAST, PriceType.MID)
 
@@ -39,6 +41,7 @@ class Market:
     def __init__(self) -> None:
         self.quote: Quote | None = None
         self.trade: Trade | None = None
+_EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
         self.bars: dict[BarType, Bar] = {}
 
     def price_to(self, side: OrderSide) -> float | None:
@@ -71,18 +74,30 @@ class Market:
 class Cache:
     """Instruments, market data, orders, positions and accounts, indexed.
 
-    All lists it returns are copies; `Order` and `Position` objects are the live ones.
+    All lists it returns are copies; `Order` and `Position` objects are the live ones. Questions
+    about one instrument or strategy look at nothing else, and none looks at closed orders or
+    positions unless it asks for them.
+
+    Attributes:
+        purged_before_ns: The newest time for which `purge` was called, 0 if never.
     """
 
     def __init__(self) -> None:
         self._instruments: dict[InstrumentId, Instrument] = {}
         self._markets: dict[InstrumentId, Market] = {}
         self._orders: dict[ClientOrderId, Order] = {}
-        self._open: dict[ClientOrderId, Order] = {}
-        self._in_flight: dict[ClientOrderId, Order] = {}
-        self._initialized: dict[ClientOrderId, Order] = {}
+        self._closed: dict[ClientOrderId, Order] = {}  # in the order they were closed
+class Purged(NamedTuple):
+    """What was forgotten."""
+
+    orders: list[Order]
+    positions: list[Position]
+
+
         self._positions: dict[PositionId, Position] = {}
-        self._netted: dict[tuple[InstrumentId, StrategyId], Position] = {}
+        self._closed_positions: dict[PositionId, Position] = {}  # likewise
+        self._own_orders: dict[InstrumentId, OwnOrders] = {}
+        self._by_venue_id: dict[tuple[InstrumentId, VenueOrderId], Order] | None = None
         self._accounts: dict[AccountId, AccountState] = {}
         self._account_of: dict[Venue, AccountId] = {}
 
@@ -90,6 +105,8 @@ class Cache:
 
     def add_instrument(self, instrument: Instrument) -> None:
         """Keep an instrument, or its newer definition."""
+        self.purged_before_ns = 0
+        self._books = TradingBooks()
         self._instruments[instrument.id] = instrument
 
     def instrument(self, instrument_id: str) -> Instrument | None:
@@ -98,6 +115,7 @@ class Cache:
 
     def require_instrument(self, instrument_id: str) -> Instrument:
         """Return an instrument.
+        self._account_of_client: dict[ClientId, AccountId] = {}
 
         Raises:
             InstrumentError: If it is not known; lists those that are.
@@ -150,20 +168,41 @@ class Cache:
                 " submit"
             )
         self._orders[order.client_order_id] = order
-        self._initialized[order.client_order_id] = order
+        book = self._books.of(order.instrument_id, order.strategy_id)
+        book.initialized[order.client_order_id] = order
 
     def update_order(self, order: Order) -> None:
         """File an order by its present status."""
         key, status = order.client_order_id, order.status
-        self._initialized.pop(key, None)
+        book = self._books.of(order.instrument_id, order.strategy_id)
+        if book.initialized:
+            book.initialized.pop(key, None)
         if status in OPEN:
-            self._open[key] = order
+            book.open[key] = order
+            if self._closed:
+                self._closed.pop(key, None)  # a fill came after its cancel
         else:
-            self._open.pop(key, None)
+            book.open.pop(key, None)
+            if status in CLOSED:
+                self._closed[key] = order
+        if status in _EMULATED:
+            book.emulated[key] = order
+        elif book.emulated:
+            book.emulated.pop(key, None)
         if status in IN_FLIGHT:
-            self._in_flight[key] = order
+            book.in_flight[key] = order
         else:
-            self._in_flight.pop(key, None)
+            book.in_flight.pop(key, None)
+        if self._own_orders or self._by_venue_id is not None:
+            self._update_asked_for(order)
+
+    def _update_asked_for(self, order: Order) -> None:
+        """Update the indices that are kept only once somebody asked for them."""
+        own = self._own_orders.get(order.instrument_id)
+        if own is not None:
+            own.update(order)
+        if self._by_venue_id is not None and order.venue_order_id is not None:
+            self._by_venue_id[order.instrument_id, order.venue_order_id] = order
 
     def order(self, client_order_id: str) -> Order | None:
         """Return an order, or None."""
@@ -179,45 +218,90 @@ class Cache:
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
         """Return the orders that rest at a venue."""
-        return _select(self._open.values(), instrument_id, strategy_id)
+        books = self._books.select(instrument_id, strategy_id)
+        return [order for book in books for order in book.open.values()]
 
     def orders_in_flight(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
         """Return the orders for which an answer of the venue is awaited."""
-        return _select(self._in_flight.values(), instrument_id, strategy_id)
+        books = self._books.select(instrument_id, strategy_id)
+        return [order for book in books for order in book.in_flight.values()]
 
     def orders_initialized(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
         """Return the orders whose submission has not been handled yet."""
-        return _select(self._initialized.values(), instrument_id, strategy_id)
+        books = self._books.select(instrument_id, strategy_id)
+        return [order for book in books for order in book.initialized.values()]
+
+    def orders_emulated(
+        self, *, instrument_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Order]:
+        """Return the orders that wait on our side, or were released and are not sent yet."""
+        books = self._books.select(instrument_id, strategy_id)
+        return [order for book in books for order in book.emulated.values()]
 
     def orders_closed(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
-        """Return the orders that are over."""
-        closed = (order for order in self._orders.values() if order.status in CLOSED)
-        return _select(closed, instrument_id, strategy_id)
+        """Return the orders that are over, in the order they ended."""
+        return _select(self._closed.values(), instrument_id, strategy_id)
+
+    def order_at_venue(
+        self, instrument_id: InstrumentId, venue_order_id: VenueOrderId
+    ) -> Order | None:
+        """Return the order to which a venue gave an id, or None.
+
+        The index behind it is made when it is first asked for.
+        """
+        if self._by_venue_id is None:
+            self._by_venue_id = {
+                (order.instrument_id, order.venue_order_id): order
+                for order in self._orders.values()
+                if order.venue_order_id is not None
+            }
+        return self._by_venue_id.get((instrument_id, venue_order_id))
+
+    def own_orders(self, instrument_id: str) -> OwnOrders:
+        """Return what of an instrument's book is ours; the same object, kept up to date."""
+        key = InstrumentId(instrument_id)
+        own = self._own_orders.get(key)
+        if own is None:
+            own = self._own_orders[key] = OwnOrders(self.orders_open(instrument_id=key))
+        return own
 
     # Positions
 
     def add_position(self, position: Position) -> None:
-        """Keep a position as the one of its instrument and strategy."""
+        """Keep a new position."""
         self._positions[position.position_id] = position
-        self._netted[position.instrument_id, position.strategy_id] = position
+        book = self._books.of(position.instrument_id, position.strategy_id)
+        book.positions[position.position_id] = position
 
-    def drop_netted(self, position: Position) -> None:
-        """Note that a position was closed: its instrument and strategy have none now."""
-        self._netted.pop((position.instrument_id, position.strategy_id), None)
+    def close_position(self, position: Position) -> None:
+        """Note that a position was closed."""
+        self._closed_positions[position.position_id] = position
+        book = self._books.of(position.instrument_id, position.strategy_id)
+        book.positions.pop(position.position_id, None)
+
+    def book(self, instrument_id: InstrumentId, strategy_id: StrategyId) -> TradingBook:
+        """Return what a strategy has working and holds in an instrument; for the engines."""
+        return self._books.of(instrument_id, strategy_id)
 
     def position(self, position_id: str) -> Position | None:
         """Return a position by its id, or None."""
         return self._positions.get(PositionId(position_id))
 
     def position_of(self, instrument_id: str, strategy_id: str) -> Position | None:
-        """Return the open position of a strategy in an instrument, or None."""
-        return self._netted.get((InstrumentId(instrument_id), StrategyId(strategy_id)))
+        """Return the open position of a strategy in an instrument, or None.
+
+        Of several (HEDGING, or in several accounts) the oldest; `positions_open` has them all.
+        """
+        book = self._books.find(instrument_id, strategy_id)
+        if book is None or not book.positions:
+            return None
+        return next(iter(book.positions.values()))
 
     def positions(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
@@ -229,31 +313,93 @@ class Cache:
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Position]:
         """Return the open positions."""
-        return _select(self._netted.values(), instrument_id, strategy_id)
+        books = self._books.select(instrument_id, strategy_id)
+        return [position for book in books for position in book.positions.values()]
+
+    def positions_closed(
+        self, *, instrument_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Position]:
+        """Return the closed positions, in the order they were closed."""
+        return _select(self._closed_positions.values(), instrument_id, strategy_id)
 
     def net_quantity(self, instrument_id: str, strategy_id: str | None = None) -> Decimal:
-        """Return the signed quantity held, of one strategy or of all."""
-        if strategy_id is not None:
-            position = self.position_of(instrument_id, strategy_id)
-            return ZERO if position is None else position.signed_quantity
-        held = self.positions_open(instrument_id=instrument_id)
-        return sum((position.signed_quantity for position in held), ZERO)
+        """Return the signed quantity held in all positions, of one strategy or of all."""
+        total = ZERO
+        for book in self._books.select(instrument_id, strategy_id):
+            for position in book.positions.values():
+                total += position.signed_quantity
+        return total
+
+    # Forgetting
+
+    def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
+        """Forget orders and positions that were closed before a time, and return them.
+
+        An order stays while it works, is in `keep`, or is linked to one that works; a position
+        stays while it is open or a working order belongs to it. What is still to come for a
+        forgotten order is refused, as for one that never was.
+
+        Args:
+            closed_before_ns: What was closed before this is forgotten, nanoseconds.
+            keep: Orders to keep all the same.
+        """
+        self.purged_before_ns = max(self.purged_before_ns, closed_before_ns)
+        working = [o for book in self._books.select(None, None) for o in _working(book)]
+        linked = {one for order in working for one in _links(order)}
+        orders = [
+            order
+            for order in _before(self._closed.values(), closed_before_ns)
+            if order.client_order_id not in linked
+            and order.client_order_id not in keep
+            and not any(self._works(one) for one in _links(order))
+        ]
+        for order in orders:
+            del self._closed[order.client_order_id]
+            del self._orders[order.client_order_id]
+            if self._by_venue_id is not None and order.venue_order_id is not None:
+                self._by_venue_id.pop((order.instrument_id, order.venue_order_id), None)
+        named = {order.position_id for order in working}
+        positions = [
+            position
+            for position in _before(self._closed_positions.values(), closed_before_ns)
+            if position.position_id not in named
+        ]
+        for position in positions:
+            del self._closed_positions[position.position_id]
+            del self._positions[position.position_id]
+        return Purged(orders, positions)
+
+    def _works(self, client_order_id: ClientOrderId) -> bool:
+        order = self._orders.get(client_order_id)
+        return order is not None and not order.is_closed
 
     # Accounts
 
     def put_account(self, venue: Venue, state: AccountState) -> None:
-        """Keep an account's newest state, as the account of a venue."""
+        """Keep an account's newest state; the first account of a venue is its default."""
         self._accounts[state.account_id] = state
-        self._account_of[venue] = state.account_id
+        self._account_of.setdefault(venue, state.account_id)
 
     def account(self, account_id: str) -> AccountState | None:
         """Return an account's newest state, or None."""
         return self._accounts.get(AccountId(account_id))
 
     def account_at(self, venue: str) -> AccountState | None:
-        """Return the newest state of the account at a venue, or None."""
+        """Return the newest state of the (first) account at a venue, or None."""
         account_id = self._account_of.get(Venue(venue))
-        return None if account_id is None else self._accounts[account_id]
+        return None if account_id is None else self._accounts.get(account_id)
+
+    def account_for(
+        self, venue: str, client_id: str | None = None, account_id: str | None = None
+    ) -> AccountState | None:
+        """Return the newest state of the account a command or order is for, or None.
+
+        That is the one named, else that of the named client, else the first one of the venue.
+        """
+        if account_id is None and client_id is not None:
+            account_id = self._account_of_client.get(ClientId(client_id))
+            return None if account_id is None else self._accounts.get(account_id)
+        return self.account_at(venue) if account_id is None else self.account(account_id)
 
     def accounts(self) -> list[AccountState]:
         """Return the newest state of each account."""
@@ -266,4 +412,30 @@ def _select(items: Iterable[_T], instrument_id: str | None, strategy_id: str | N
         for item in items
         if (instrument_id is None or item.instrument_id == instrument_id)
         and (strategy_id is None or item.strategy_id == strategy_id)
+    def register_account(self, venue: Venue, client_id: ClientId, account_id: AccountId) -> None:
+        """Note which account a client trades for; the first one of a venue is its default."""
+        self._account_of.setdefault(venue, account_id)
+        self._account_of_client[client_id] = account_id
+
     ]
+
+
+def _before(items: Iterable[_T], ts_ns: int) -> Iterator[_T]:
+    """Go through what ended before a time, of items in the order they ended."""
+    for item in items:
+        if item.ts_last >= ts_ns:
+            return
+        yield item
+
+
+def _working(book: TradingBook) -> Iterator[Order]:
+    yield from book.initialized.values()
+    yield from book.emulated.values()
+    yield from book.in_flight.values()
+    yield from book.open.values()
+
+
+def _links(order: Order) -> Iterator[ClientOrderId]:
+    yield from order.terms.linked_order_ids
+    if order.terms.parent_order_id is not None:
+        yield order.terms.parent_order_id

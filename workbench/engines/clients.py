@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from workbench.model.commands import (
+from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
     CancelAllOrders,
     CancelOrder,
     DataResponse,
@@ -19,9 +20,12 @@ from workbench.model.commands import (
     SubmitOrder,
     Subscribe,
     Unsubscribe,
+    SubmitOrderList,
 )
 from workbench.model.events import AccountState
 from workbench.model.identifiers import AccountId, ClientId, Venue
+from workbench.model.data import BarType
+from workbench.model.enums import OrderManagement
 from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
 
 
@@ -99,11 +103,16 @@ class ExecutionClient(ABC):
         """Return what the venue holds, for reconciliation."""
 
     @abstractmethod
+        capabilities: What it can be given.
+        order_management: How its account's fills make positions: NETTING, one per instrument and
+            strategy, or HEDGING, one per order or as named.
     def submit_order(self, command: SubmitOrder) -> None:
         """Send an order; `OrderSubmitted` comes first among its events."""
 
     @abstractmethod
     def modify_order(self, command: ModifyOrder) -> None:
+    capabilities: Capabilities = ALL_CAPABILITIES
+    order_management: OrderManagement = OrderManagement.NETTING
         """Send a change of an order."""
 
     @abstractmethod
@@ -117,3 +126,18 @@ class ExecutionClient(ABC):
     @abstractmethod
     def query_order(self, command: QueryOrder) -> None:
         """Ask what became of an order; the answer is an `OrderStatusReport`."""
+    def submit_order_list(self, command: SubmitOrderList) -> None:
+        """Send the orders of a list, one by one where a client knows no better way."""
+        for order in command.orders:
+            self.submit_order(
+                SubmitOrder(
+                    strategy_id=command.strategy_id,
+                    instrument_id=command.instrument_id,
+                    client_order_id=order.client_order_id,
+                    order=order,
+                    client_id=command.client_id,
+                    account_id=command.account_id,
+                    ts_init=command.ts_init,
+                )
+            )
+

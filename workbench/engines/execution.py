@@ -1,57 +1,64 @@
 """The execution engine: routes commands to clients, and applies what comes back.
 
-State is updated first (order, position, portfolio), then strategies are told. NETTING: one position
-per instrument and strategy; a flip closes it and opens the remainder as a new one.
+State is updated first (order, position, portfolio), then strategies are told. Which client gets a
+command is said in `workbench.engines.routing`, which position a fill belongs to in `.positions`,
+what a venue's reports add in `.external`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Container
 from typing import Any, Protocol
 
-from workbench.engines.cache import Cache
+import msgspec
+
+from workbench.engines.cache import Cache, Purged
 from workbench.engines.clients import ExecutionClient
+from workbench.engines.external import FROM_FILL, ExternalOrders
+from workbench.engines.inferred import InferredFills
+from workbench.engines.placement import Denial, Placement
 from workbench.engines.portfolio import Portfolio
+from workbench.engines.positions import PositionKeeper
+from workbench.engines.routing import Router
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
     ModifyOrder,
+    QueryOrder,
     SubmitOrder,
+    SubmitOrderList,
     TradingCommand,
 )
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import ClientError, ConfigError, OrderStateError
 from workbench.model.events import (
     AccountState,
+    OrderCanceled,
     OrderCancelRejected,
     OrderDenied,
+    OrderEmulated,
     OrderEvent,
     OrderFilled,
     OrderInitialized,
     OrderModifyRejected,
     OrderPendingCancel,
     OrderPendingUpdate,
-    PositionChanged,
-    PositionClosed,
     PositionEvent,
-    PositionOpened,
     about,
 )
-from workbench.model.identifiers import (
-    AccountId,
-    ClientId,
-    InstrumentId,
-    PositionId,
-    StrategyId,
-    Venue,
-    venue_of,
-)
+from workbench.model.identifiers import ClientOrderId, StrategyId
 from workbench.model.orders import Order
-from workbench.model.positions import Position, split_flip
-from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
+from workbench.model.reports import (
+    ExecutionReport,
+    FillReport,
+    OrderStatusReport,
+    PositionReport,
+)
 from workbench.runtime.bus import MessageBus
 from workbench.runtime.clock import Clock
+
+KEPT_REFUSALS = 10_000
+"""How many refused events, overfills and unreconciled reports are kept of each, the newest."""
 
 
 class OrderOwner(Protocol):
@@ -72,10 +79,23 @@ class ExecutionEngine:
         clock: For the events made here.
         portfolio: Told of realised profit.
         bus: Order, position and account events are published on `events.order.STRATEGY`,
-            `events.position.STRATEGY` and `events.account.ACCOUNT`.
+            `events.position.STRATEGY` and `events.account.ACCOUNT`, reports on `reports.ACCOUNT`;
+            what was refused on `events.refused.STRATEGY`, fills beyond an order's quantity on
+            `events.overfilled.STRATEGY`, reports that do not fit on `events.unreconciled.ACCOUNT`,
+            these three as pairs with the reason.
         send_event: Takes the events made here.
         on_applied: Told each order event after it was applied; the risk engine listens.
         on_derived: Told each event made here; the event log listens.
+        allow_overfills: Whether a fill that goes beyond its order's quantity counts.
+        align_positions: Whether a reported position that differs is made equal to ours by a
+            synthetic fill (`reconciliation` is set on it).
+
+    Attributes:
+        router: Knows the execution clients.
+        external: Turns reports into events; strategies claim external orders there.
+        refused_events: The events that could not be applied, with the reason.
+        overfills: The fills that went beyond their order's quantity and count, with a sentence.
+        unreconciled: The reports that do not fit what is known, with the reason.
     """
 
     def __init__(
@@ -86,52 +106,63 @@ class ExecutionEngine:
         bus: MessageBus,
         send_event: Callable[[Any], None],
         on_applied: Callable[[OrderEvent], None],
-        on_derived: Callable[[PositionEvent | OrderInitialized], None],
+        on_derived: Callable[[PositionEvent | OrderEvent], None],
+        *,
+        allow_overfills: bool = False,
+        align_positions: bool = False,
     ) -> None:
+        self.router = Router(cache)
+        self.external = ExternalOrders(
+            cache, self._note_unreconciled, align_positions=align_positions
+        )
         self.refused_events: list[tuple[OrderEvent, str]] = []
+        self.overfills: list[tuple[OrderFilled, str]] = []
+        self.unreconciled: list[tuple[ExecutionReport, str]] = []
         self._cache = cache
         self._clock = clock
-        self._portfolio = portfolio
         self._bus = bus
         self._send_event = send_event
         self._on_applied = on_applied
         self._on_derived = on_derived
-        self._clients: dict[ClientId, ExecutionClient] = {}
-        self._by_venue: dict[Venue, ExecutionClient] = {}
-        self._accounts: dict[AccountId, tuple[Venue, str]] = {}
+        self._allow_overfills = allow_overfills
+        self._placement = Placement(cache)
+        self._positions = PositionKeeper(cache, portfolio)
+        self._inferred = InferredFills()
         self._owners: dict[StrategyId, OrderOwner] = {}
-        self._position_count = 0
         self._topics: dict[str, tuple[str, str]] = {}
 
     def add_client(self, client: ExecutionClient) -> None:
-        """Register an execution client.
+        """Register an execution client; the first one of a venue is its default.
 
         Raises:
-            ConfigError: If its name is taken or its venue has a client.
+            ConfigError: If its name is taken, or its account at that venue has a client.
         """
-        if client.client_id in self._clients:
-            raise ConfigError(
-                f"an execution client named {client.client_id!r} is registered already"
-            )
-        if client.venue in self._by_venue:
-            raise ConfigError(f"venue {client.venue} has an execution client already")
-        self._clients[client.client_id] = client
-        self._by_venue[client.venue] = client
-        topic = f"events.account.{client.account_id}"
-        self._accounts[client.account_id] = client.venue, topic
+        self.router.add(client)
 
     @property
     def clients(self) -> list[ExecutionClient]:
         """Return the execution clients, in the order they were registered."""
-        return list(self._clients.values())
+        return self.router.clients
+
+    def client_for(self, command: TradingCommand) -> ExecutionClient:
+        """Return the client a command goes to, to ask what it can do, say.
+
+        Raises:
+            ClientError: If there is none.
+        """
+        return self.router.client_for(command)
 
     def add_owner(self, strategy_id: StrategyId, owner: OrderOwner) -> None:
         """Tell `owner` of the events of a strategy's orders and positions."""
         self._owners[strategy_id] = owner
-        self._topics[strategy_id] = (
-            f"events.order.{strategy_id}",
-            f"events.position.{strategy_id}",
-        )
+
+    def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
+        """Forget what was closed before a time; see `Cache.purge`. Realised profit stays."""
+        purged = self._cache.purge(closed_before_ns, keep)
+        forgotten = [order.client_order_id for order in purged.orders]
+        self.router.forget(forgotten)
+        self._inferred.forget(forgotten)
+        return purged
 
     # Commands
 
@@ -139,31 +170,82 @@ class ExecutionEngine:
         """Send one command to the client it is for.
 
         Raises:
-            ClientError: If no execution client serves the venue.
+            ClientError: If there is no such execution client, for what is about an order that is
+                there already; a new order is denied then.
         """
         if isinstance(command, SubmitOrder):
             self._submit(command)
-            return
-        client = self._client(command.client_id, command.instrument_id)
+        elif isinstance(command, SubmitOrderList):
+            self._submit_list(command)
+        elif isinstance(command, CancelAllOrders):
+            self._cancel_all(command)
+        else:
+            self._execute_on(self.router.client_for(command), command)
+
+    def _execute_on(
+        self, client: ExecutionClient, command: CancelOrder | ModifyOrder | QueryOrder
+    ) -> None:
         if isinstance(command, CancelOrder):
             self._cancel(client, command)
         elif isinstance(command, ModifyOrder):
             self._modify(client, command)
-        elif isinstance(command, CancelAllOrders):
-            self._cancel_all(client, command)
         else:
             client.query_order(command)
 
     def _submit(self, command: SubmitOrder) -> None:
+        order = command.order
         try:
-            client = self._client(command.client_id, command.instrument_id)
+            client = self.router.client_for(command)
         except ClientError as error:
-            fields = about(command, self._clock.timestamp_ns())
-            self._send_event(OrderDenied(code="CLIENT_UNKNOWN", reason=str(error), **fields))
+            self._deny(order, Denial("CLIENT_UNKNOWN", str(error)))
             return
+        denial = self._placement.denial(client, order)
+        if denial is not None:
+            self._deny(order, denial)
+            return
+        ready = self._ready(client, order)
+        if ready is not order:
+            command = msgspec.structs.replace(command, order=ready)
         # Sent first: should `on_order_initialized` raise, the order is not left between two states.
         client.submit_order(command)
-        self._tell(command.order, ())
+        self._announce(ready)
+
+    def _submit_list(self, command: SubmitOrderList) -> None:
+        try:
+            client = self.router.client_for(command)
+        except ClientError as error:
+            for order in command.orders:
+                self._deny(order, Denial("CLIENT_UNKNOWN", str(error)))
+            return
+        for order in command.orders:
+            denial = self._placement.denial(client, order)
+            if denial is not None:
+                reason = f"order {order.client_order_id} of its list cannot leave: {denial.reason}"
+                for one in command.orders:
+                    whole = denial if one is order else Denial(denial.code, reason)
+                    self._deny(one, whole)
+                return
+        ready = tuple(self._ready(client, order) for order in command.orders)
+        client.submit_order_list(msgspec.structs.replace(command, orders=ready))
+        for order in ready:
+            self._announce(order)
+
+    def _ready(self, client: ExecutionClient, order: OrderInitialized) -> OrderInitialized:
+        self.router.remember(order.client_order_id, client)
+        ready = self._placement.ready(client, order)
+        if ready is not order:
+            self._on_derived(ready)
+        return ready
+
+    def _announce(self, order: OrderInitialized) -> None:
+        """Tell of an order that is on its way; of one that was emulated its owner has heard."""
+        kept = self._cache.order(order.client_order_id)
+        if kept is None or kept.status is OrderStatus.INITIALIZED:
+            self._tell(order, ())
+
+    def _deny(self, order: OrderInitialized, denial: Denial) -> None:
+        fields = about(order, self._clock.timestamp_ns())
+        self._send_event(OrderDenied(code=denial.code, reason=denial.reason, **fields))
 
     def _cancel(self, client: ExecutionClient, command: CancelOrder) -> None:
         order = self._cache.order(command.client_order_id)
@@ -178,6 +260,16 @@ class ExecutionEngine:
         if order is None or order.is_closed or order.status is OrderStatus.PENDING_CANCEL:
             self._reject(OrderModifyRejected, command, order)
             return
+        if not client.capabilities.amend:
+            reason = (
+                f"execution client {client.client_id} cannot change an order: cancel it and submit"
+                " another one"
+            )
+            fields = about(command, self._clock.timestamp_ns())
+            self._send_event(
+                OrderModifyRejected(code="CAPABILITY_MISSING", reason=reason, **fields)
+            )
+            return
         self._pend(OrderPendingUpdate, order)
         client.modify_order(command)
 
@@ -191,13 +283,15 @@ class ExecutionEngine:
         fields = about(command, self._clock.timestamp_ns())
         self._send_event(kind(code="ORDER_NOT_OPEN", reason=f"the order is {became}", **fields))
 
-    def _cancel_all(self, client: ExecutionClient, command: CancelAllOrders) -> None:
+    def _cancel_all(self, command: CancelAllOrders) -> None:
+        clients = self.router.clients_for_all(command)
         for order in self._cache.orders_open(
             instrument_id=command.instrument_id, strategy_id=command.strategy_id
         ):
-            if command.side in (None, order.side):
+            if command.side in (None, order.side) and self.router.of_order(order) in clients:
                 self._pend(OrderPendingCancel, order)
-        client.cancel_all_orders(command)
+        for client in clients:
+            client.cancel_all_orders(command)
 
     def _pend(
         self, kind: type[OrderPendingCancel] | type[OrderPendingUpdate], order: Order
@@ -207,23 +301,10 @@ class ExecutionEngine:
             kind(account_id=order.account_id, venue_order_id=order.venue_order_id, **fields)
         )
 
-    def _client(self, client_id: ClientId | None, instrument_id: InstrumentId) -> ExecutionClient:
-        if client_id is not None:
-            found = self._clients.get(client_id)
-        else:
-            found = self._by_venue.get(venue_of(instrument_id))
-        if found is None:
-            wanted = f"named {client_id!r}" if client_id else f"for {instrument_id!r}"
-            known = (
-                ", ".join(f"{c.client_id} ({c.venue})" for c in self._clients.values()) or "none"
-            )
-            raise ClientError(f"no execution client {wanted}; registered: {known}")
-        return found
-
     # Events
 
     def process(self, event: Any) -> None:
-        """Apply one execution event, then tell whom it concerns.
+        """Apply one execution event or report, then tell whom it concerns.
 
         Raises:
             StrategyError: If the strategy's callback raised.
@@ -234,124 +315,125 @@ class ExecutionEngine:
             self._on_account(event)
         elif isinstance(event, (OrderStatusReport, FillReport, PositionReport)):
             self._bus.publish(f"reports.{event.account_id}", event)
+            for made in self.external.events(event):
+                self._make(made)
         else:
             raise ConfigError(f"{type(event).__name__} is not an execution event")
 
+    def _make(self, event: OrderEvent) -> None:
+        """Apply an event that is made here."""
+        self._on_derived(event)
+        if isinstance(event, OrderInitialized):
+            self._cache.add_order(Order.from_initialized(event))
+            self._tell(event, ())
+        else:
+            self._on_order_event(event)
+
     def _on_account(self, state: AccountState) -> None:
-        found = self._accounts.get(state.account_id)
-        if found is None:
-            raise ClientError(f"no execution client holds account {state.account_id}")
-        venue, topic = found
-        self._cache.put_account(venue, state)
-        self._bus.publish(topic, state)
+        for venue in self.router.venues_of(state.account_id):
+            self._cache.put_account(venue, state)
+        self._bus.publish(f"events.account.{state.account_id}", state)
 
     def _on_order_event(self, event: OrderEvent) -> None:
         order = self._cache.order(event.client_order_id)
         if order is None:
-            self._refuse(event, f"no order {event.client_order_id} is known")
+            was_purged = " (any more)" if self._cache.purged_before_ns else ""
+            self._refuse(event, f"no order {event.client_order_id} is known{was_purged}")
             return
+        if isinstance(event, OrderFilled):
+            self._on_fill(order, event)
+            return
+        is_new = order.status is OrderStatus.INITIALIZED
         try:
             order.apply(event)
         except OrderStateError as error:
             self._refuse(event, str(error))
             return
         self._cache.update_order(order)
-        changes = self._apply_fill(order, event) if isinstance(event, OrderFilled) else ()
         self._on_applied(event)
-        if isinstance(event, OrderDenied):
-            # A denied order never became a command: its owner hears of its making here.
+        if is_new and isinstance(event, (OrderDenied, OrderEmulated)):
+            # Such an order never became a command: its owner hears of its making here.
             made = order.to_initialized()
             self._on_derived(made)
             self._tell(made, ())
-        self._tell(event, changes)
+        self._tell(event, ())
+
+    def _on_fill(self, order: Order, event: OrderFilled) -> None:
+        was_canceled = order.status is OrderStatus.CANCELED
+        try:
+            fill = self._inferred.uncovered(order, event)
+            self._fill(order, fill)
+        except OrderStateError as error:
+            self._refuse(event, str(error))
+            return
+        self._cache.update_order(order)
+        is_hedging = fill.account_id in self.router.hedging
+        changes = self._positions.apply_fill(order, fill, is_hedging=is_hedging)
+        self._on_applied(fill)
+        self._tell(fill, changes)
+        if was_canceled and not order.is_closed:
+            # The venue does not hold the rest: the table calls it partially filled, but its cancel
+            # came before and no other will.
+            self._make(
+                OrderCanceled(
+                    account_id=fill.account_id,
+                    venue_order_id=fill.venue_order_id,
+                    reason="it was cancelled before this fill came",
+                    strategy_id=fill.strategy_id,
+                    instrument_id=fill.instrument_id,
+                    client_order_id=fill.client_order_id,
+                    ts_event=fill.ts_event,
+                    ts_init=fill.ts_init,
+                )
+            )
+
+    def _fill(self, order: Order, fill: OrderFilled) -> None:
+        beyond = order.filled_quantity + fill.quantity - order.quantity
+        if beyond <= 0:
+            order.apply(fill)
+        elif FROM_FILL in order.terms.tags:
+            order.apply_overfill(fill)
+        elif self._allow_overfills:
+            order.apply_overfill(fill)
+            sentence = (
+                f"order {order.client_order_id} is for {order.quantity}; with trade"
+                f" {fill.trade_id} {order.filled_quantity} are filled"
+            )
+            _keep(self.overfills, (fill, sentence))
+            self._bus.publish(f"events.overfilled.{fill.strategy_id}", (fill, sentence))
+        else:
+            order.apply(fill)
 
     def _refuse(self, event: OrderEvent, reason: str) -> None:
         """Keep and report an event that cannot be applied; nothing else has changed."""
-        self.refused_events.append((event, reason))
+        _keep(self.refused_events, (event, reason))
         self._bus.publish(f"events.refused.{event.strategy_id}", (event, reason))
+
+    def _note_unreconciled(self, report: ExecutionReport, reason: str) -> None:
+        _keep(self.unreconciled, (report, reason))
+        self._bus.publish(f"events.unreconciled.{report.account_id}", (report, reason))
 
     def _tell(
         self, event: OrderEvent, changes: tuple[PositionEvent, ...] | list[PositionEvent]
     ) -> None:
         for change in changes:
             self._on_derived(change)
-        topics = self._topics.get(event.strategy_id)
-        owner = self._owners.get(event.strategy_id)
-        if topics is None or owner is None:
-            return
+        strategy_id = event.strategy_id
+        topics = self._topics.get(strategy_id)
+        if topics is None:
+            topics = f"events.order.{strategy_id}", f"events.position.{strategy_id}"
+            self._topics[strategy_id] = topics
+        owner = self._owners.get(strategy_id)
         self._bus.publish(topics[0], event)
-        owner.handle_order_event(event)
+        if owner is not None:
+            owner.handle_order_event(event)
         for change in changes:
             self._bus.publish(topics[1], change)
-            owner.handle_position_event(change)
-
-    # Positions
-
-    def _apply_fill(self, order: Order, fill: OrderFilled) -> list[PositionEvent]:
-        position = self._cache.position_of(fill.instrument_id, fill.strategy_id)
-        commission = fill.commission
-        instrument = (
-            self._cache.require_instrument(fill.instrument_id)
-            if position is None
-            else position.instrument
-        )
-        if fill.commission_currency != instrument.settlement_currency:
-            # Charged to the account in its own currency; not part of this position's profit.
-            commission = Decimal(0)
-        if position is None:
-            parts = ((fill.quantity, commission),)
-        else:
-            held = position.signed_quantity
-            parts = split_flip(held, fill.side, fill.quantity, commission)
-        changes: list[PositionEvent] = []
-        for quantity, share in parts:
-            if position is None or not position.is_open:
-                position = self._open(fill, instrument)
-                opened = True
-            else:
-                opened = False
-            before = position.realized_pnl
-            position.apply(fill.side, quantity, fill.price, share, fill.ts_event)
-            self._portfolio.add_realized(position, position.realized_pnl - before)
-            if not position.signed_quantity:
-                self._cache.drop_netted(position)
-                kind = PositionClosed
-            else:
-                kind = PositionOpened if opened else PositionChanged
-            changes.append(_position_event(kind, position, fill))
-            order.position_id = position.position_id
-        return changes
-
-    def _open(self, fill: OrderFilled, instrument: Any) -> Position:
-        self._position_count += 1
-        position = Position(
-            position_id=PositionId(f"P-{fill.strategy_id}-{self._position_count}"),
-            strategy_id=fill.strategy_id,
-            account_id=fill.account_id,
-            instrument=instrument,
-            entry=fill.side,
-        )
-        self._cache.add_position(position)
-        return position
+            if owner is not None:
+                owner.handle_position_event(change)
 
 
-def _position_event(
-    kind: type[PositionOpened] | type[PositionChanged] | type[PositionClosed],
-    position: Position,
-    fill: OrderFilled,
-) -> PositionEvent:
-    return kind(
-        position_id=position.position_id,
-        strategy_id=position.strategy_id,
-        instrument_id=fill.instrument_id,
-        account_id=position.account_id,
-        client_order_id=fill.client_order_id,
-        side=position.side,
-        signed_quantity=position.signed_quantity,
-        average_open=position.average_open,
-        average_close=position.average_close,
-        realized_pnl=position.realized_pnl,
-        currency=position.instrument.settlement_currency,
-        ts_event=fill.ts_event,
-        ts_init=fill.ts_init,
-    )
+def _keep(kept: list[Any], item: Any) -> None:
+    kept.append(item)
+    if len(kept) > KEPT_REFUSALS:
+        del kept[0]

@@ -11,6 +11,7 @@ from workbench.model.data import Bar, BarType, Quote, Trade
 from workbench.model.enums import OrderSide
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import (
+    AccountId,
     ClientId,
     ClientOrderId,
     ComponentId,
@@ -71,7 +72,10 @@ class DataResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True
 
 
 class TradingCommandFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all trading commands share; `client_id` where not the client of the venue is meant."""
+    """What all trading commands share.
+
+    `client_id` or `account_id` where not the first client of the venue is meant.
+    """
 
     strategy_id: StrategyId
     instrument_id: InstrumentId
@@ -104,6 +108,7 @@ class ModifyOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=T
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    account_id: AccountId | None = None
 
 
 class CancelOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):

@@ -118,8 +118,15 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
 
     @property
     def leaves_quantity(self) -> Decimal:
-        """Return what is still to be filled."""
-        return self.quantity - self.filled_quantity
+        """Return what is still to be filled; 0 after an overfill."""
+        leaves = self.quantity - self.filled_quantity
+        return leaves if leaves > 0 else ZERO
+
+    @property
+    def overfill_quantity(self) -> Decimal:
+        """Return what was filled beyond its quantity."""
+        beyond = self.filled_quantity - self.quantity
+        return beyond if beyond > 0 else ZERO
 
     @property
     def trigger_type(self) -> TriggerType:
@@ -174,6 +181,20 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
             DuplicateFillError: If a fill's trade id is already there.
         """
         _APPLY[type(event)](self, event)
+        self.ts_last = event.ts_event
+
+    def apply_overfill(self, event: e.OrderFilled) -> None:
+        """Apply a fill that goes beyond the quantity, where the trader allows for such.
+
+        It fills the order, or comes after it was filled; `filled_quantity` is then more than
+        `quantity`. On an error nothing has changed.
+
+        Raises:
+            OrderStateError: If the order's state does not allow a fill, or this one fits: `apply`
+                takes that.
+            DuplicateFillError: If the trade id is already there.
+        """
+        _overfilled(self, event)
         self.ts_last = event.ts_event
 
 
@@ -294,10 +315,7 @@ def _updated(order: Order, event: e.OrderUpdated) -> None:
 def _filled(order: Order, event: e.OrderFilled) -> None:
     before = order.filled_quantity
     if before and event.trade_id in order.trade_ids:
-        raise DuplicateFillError(
-            f"order {order.client_order_id} already holds a fill with trade id {event.trade_id};"
-            " the second one was not applied"
-        )
+        raise _duplicate(order, event)
     filled = before + event.quantity
     if filled == order.quantity:
         trigger = OrderTrigger.FILL_REST
@@ -310,6 +328,25 @@ def _filled(order: Order, event: e.OrderFilled) -> None:
             f" a fill of {event.quantity} is {unfit} and was not applied"
         )
     _move(order, trigger)
+    _add_fill(order, event, before, filled)
+
+
+def _overfilled(order: Order, event: e.OrderFilled) -> None:
+    before = order.filled_quantity
+    if event.trade_id in order.trade_ids:
+        raise _duplicate(order, event)
+    filled = before + event.quantity
+    if event.quantity <= 0 or filled <= order.quantity:
+        raise OrderStateError(
+            f"order {order.client_order_id} is for {order.quantity} and has {before} filled;"
+            f" a fill of {event.quantity} is no overfill and was not applied as one"
+        )
+    if order.status is not OrderStatus.FILLED:  # a filled order stays what it is
+        _move(order, OrderTrigger.FILL_REST)
+    _add_fill(order, event, before, filled)
+
+
+def _add_fill(order: Order, event: e.OrderFilled, before: Decimal, filled: Decimal) -> None:
     if before:
         old = order.average_price or ZERO
         order.average_price = (old * before + event.price * event.quantity) / filled
@@ -320,6 +357,13 @@ def _filled(order: Order, event: e.OrderFilled) -> None:
     order.account_id = event.account_id
     order.venue_order_id = event.venue_order_id
     order.trade_ids.append(event.trade_id)
+
+
+def _duplicate(order: Order, event: e.OrderFilled) -> DuplicateFillError:
+    return DuplicateFillError(
+        f"order {order.client_order_id} already holds a fill with trade id {event.trade_id};"
+        " the second one was not applied"
+    )
 
 
 def _initialized(order: Order, _: e.OrderInitialized) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from workbench.model.codec import encode
+from workbench.model.errors import ConfigError
 from workbench.runtime.channels import ChannelName
 
 
@@ -47,19 +49,36 @@ class EventLog:
     """Holds records in the order they happened. Market data is not logged.
 
     A dispatcher's `tap` fills it; events that engines derive (positions, new orders) are added
-    with `derived`, under the number of the message that caused them.
+    with `add`, under the number of the message that caused them.
+
+    Args:
+        limit: How many records it keeps, the newest; None for all. What was dropped is counted: a
+            log that dropped anything does not rebuild the run.
+
+    Raises:
+        ConfigError: If the limit is below 1.
     """
 
-    def __init__(self) -> None:
-        self._records: list[tuple[int, RecordKind, Any]] = []
+    def __init__(self, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise ConfigError(f"an event log keeps 1 record or more, or None for all; got {limit}")
+        self._records: deque[tuple[int, RecordKind, Any]] = deque(maxlen=limit)
+        self._count = 0
+
+    @property
+    def dropped(self) -> int:
+        """Return how many of the oldest records were dropped."""
+        return self._count - len(self._records)
 
     def tap(self, number: int, channel: ChannelName, message: Any) -> None:
         """Take a handled message from a dispatcher."""
         if channel is not ChannelName.DATA_EVENTS:
+            self._count += 1
             self._records.append((number, _KIND_OF[channel], message))
 
     def add(self, number: int, kind: RecordKind, message: Any) -> None:
         """Add a record of any kind."""
+        self._count += 1
         self._records.append((number, kind, message))
 
     def __len__(self) -> int:

@@ -7,19 +7,24 @@ chooses the clock, the channels and the clients.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from decimal import localcontext
 from typing import Any
 
-from workbench.engines.cache import Cache
+from workbench.engines.cache import Cache, Purged
 from workbench.engines.data import DataEngine
 from workbench.engines.execution import ExecutionEngine
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem
 from workbench.model.errors import StrategyError, ThreadError
-from workbench.model.events import OrderInitialized, PositionEvent
-from workbench.model.identifiers import ComponentId, StrategyId
+from workbench.model.events import OrderEvent, PositionEvent
+from workbench.model.identifiers import (
+    ClientOrderId,
+    ComponentId,
+    StrategyId,
+    parse_instrument_id,
+)
 from workbench.model.money import MONEY_CONTEXT
 from workbench.runtime.bus import MessageBus
 from workbench.runtime.channels import Channels
@@ -45,6 +50,9 @@ class TradingCore:
         run_tag: Part of every client order id; differs between runs of one trader.
         limits: What risk enforces.
 
+        allow_overfills: Whether a fill that goes beyond its order's quantity counts.
+        align_positions: Whether a position that a venue reports differently is made equal to it.
+        log_limit: How many records the event log keeps, the newest; None for all.
     Attributes:
         actors: The actors and strategies, in the order they were added.
         log: The event log.
@@ -60,6 +68,9 @@ class TradingCore:
         run_tag: str,
         limits: RiskLimits | None = None,
     ) -> None:
+        allow_overfills: bool = False,
+        align_positions: bool = False,
+        log_limit: int | None = None,
         self.clock = clock
         self.senders = senders
         self.run_tag = run_tag
@@ -67,7 +78,7 @@ class TradingCore:
         self.is_in_use = False
         self.cache = Cache()
         self.bus = MessageBus()
-        self.log = EventLog()
+        self.log = EventLog(log_limit)
         self.portfolio = Portfolio(self.cache)
         self.risk = RiskEngine(
             self.cache, clock, senders.trading_command.send, senders.exec_event.send, limits
@@ -89,6 +100,8 @@ class TradingCore:
                 LaneName.DATA_RESPONSES: self.data.process,
                 LaneName.DATA: self.data.process,
                 LaneName.RISK_COMMANDS: self.risk.execute,
+            allow_overfills=allow_overfills,
+            align_positions=align_positions,
                 LaneName.RISK_EVENTS: self.risk.on_event,
                 LaneName.EXECUTION_COMMANDS: self.execution.execute,
                 LaneName.EXECUTION_EVENTS: self.execution.process,
@@ -123,7 +136,7 @@ class TradingCore:
     def _on_applied(self, event: Any) -> None:
         self.lanes.risk_events.put(event)
 
-    def _on_derived(self, event: PositionEvent | OrderInitialized) -> None:
+    def _on_derived(self, event: PositionEvent | OrderEvent) -> None:
         self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
 
     def own_thread(self) -> None:
@@ -167,7 +180,11 @@ class TradingCore:
     # Strategies
 
     def add_actor(self, actor: Actor) -> ComponentId:
-        """Add an actor or strategy and return the name it got, `CLASS-NNN`."""
+        """Add an actor or strategy and return the name it got, `CLASS-NNN`.
+
+        Raises:
+            ConfigError: If it claims external orders that another one claims.
+        """
         component_id = ComponentId(f"{type(actor).__name__}-{len(self.actors) + 1:03d}")
         actor.attach(self, component_id)
         self.actors.append(actor)
@@ -193,11 +210,31 @@ class TradingCore:
 
     def stop_actors(self) -> list[StrategyError]:
         """Stop all that run, then handle what that caused; return what they raised."""
+            for instrument_id in actor.external_order_claims:
+                self.execution.external.claim(
+                    parse_instrument_id(instrument_id), StrategyId(component_id)
+                )
         errors: list[StrategyError] = []
         with localcontext(MONEY_CONTEXT):
             for actor in self.actors:
                 if actor.state is ComponentState.RUNNING:
                     self.clock.sample()
+    def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
+        """Forget orders and positions that were closed before a time; return what was forgotten.
+
+        What works, and what is linked to what works, stays (see `Cache.purge`). Realised profit
+        stays counted. A fill that still comes for a forgotten order is refused and reported.
+
+        Args:
+            closed_before_ns: What was closed before this is forgotten, nanoseconds.
+            keep: Orders to keep all the same.
+
+        Raises:
+            ThreadError: From another thread than the node's own.
+        """
+        self.check_thread("orders and positions", "core.purge, closed_before_ns")
+        return self.execution.purge(closed_before_ns, keep)
+
                     self._keep(errors, actor.stop)
             while not self._keep(errors, self.dispatcher.drain):
                 pass

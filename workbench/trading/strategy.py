@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from workbench.model import events as e
@@ -16,10 +16,12 @@ from workbench.model.commands import (
 from workbench.model.enums import OrderSide, parse_enum
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import (
+    AccountId,
     ClientId,
     ClientOrderIds,
     ComponentId,
     InstrumentId,
+    PositionId,
     StrategyId,
 )
 from workbench.model.instruments import Number
@@ -80,8 +82,11 @@ class Strategy(Actor):
     Attributes:
         strategy_id: Its name in the node, `CLASS-NNN`.
         orders: Makes its orders.
+        external_order_claims: The instruments whose orders become this strategy's where a venue
+            reports one that nobody here sent; a subclass sets it, or whoever makes the strategy.
     """
 
+    external_order_claims: Sequence[str] = ()
     orders: OrderFactory
     _callbacks: dict[type, tuple[tuple[str, Callable[[Any], None]], ...]]
 
@@ -135,14 +140,24 @@ class Strategy(Actor):
 
     # What it can do
 
-    def submit_order(self, order: Order, *, client_id: str | None = None) -> None:
+    def submit_order(
+        self,
+        order: Order,
+        *,
+        client_id: str | None = None,
+        account_id: str | None = None,
+        position_id: str | None = None,
+    ) -> None:
         """Send an order: through risk, into the trading commands, handled after this callback.
 
         A strategy that has stopped may still reduce what it holds; anything else of it is denied.
 
         Args:
             order: Made by `self.orders`; each is submitted once.
-            client_id: The execution client, where not the one of the instrument's venue.
+            client_id: The execution client, where not the first one of the instrument's venue.
+            account_id: The same, by the account it trades for.
+            position_id: The open position it belongs to, where a client keeps them apart (HEDGING);
+                by default such an order opens one of its own.
 
         Raises:
             ConfigError: If it was submitted before, or is another strategy's.
@@ -155,6 +170,8 @@ class Strategy(Actor):
                 f"order {order.client_order_id} is of list {order.terms.order_list_id}; submit the"
                 " list: submit_order_list(...)"
             )
+        if position_id is not None:
+            order.position_id = PositionId(position_id)
         core.cache.add_order(order)
         if order.terms.quote_quantity is not None:
             core.risk.size_in_units(order)
@@ -168,16 +185,24 @@ class Strategy(Actor):
                 client_order_id=order.client_order_id,
                 order=order.to_initialized(),
                 client_id=None if client_id is None else ClientId(client_id),
+                account_id=None if account_id is None else AccountId(account_id),
                 ts_init=core.clock.timestamp_ns(),
             )
         )
 
-    def submit_order_list(self, order_list: OrderList, *, client_id: str | None = None) -> None:
+    def submit_order_list(
+        self,
+        order_list: OrderList,
+        *,
+        client_id: str | None = None,
+        account_id: str | None = None,
+    ) -> None:
         """Send the orders of a list together, such as a bracket: all pass risk, or none leaves.
 
         Args:
             order_list: Made by `self.orders`: `bracket`, `oco`, `ouo`, `oto` or `together`.
-            client_id: The execution client, where not the one of the instrument's venue.
+            client_id: The execution client, where not the first one of the instrument's venue.
+            account_id: The same, by the account it trades for.
 
         Raises:
             ConfigError: If it was submitted before, or is another strategy's.
@@ -201,6 +226,7 @@ class Strategy(Actor):
                 order_list_id=order_list.order_list_id,
                 orders=tuple(order.to_initialized() for order in order_list),
                 client_id=None if client_id is None else ClientId(client_id),
+                account_id=None if account_id is None else AccountId(account_id),
                 ts_init=core.clock.timestamp_ns(),
             )
         )
@@ -291,26 +317,44 @@ class Strategy(Actor):
                 )
             )
 
-    def close_position(self, instrument_id: str | None = None) -> None:
-        """Send a reduce-only market order for what is held; does nothing when flat."""
-        position = self.position(instrument_id)
-        if position is not None:
+    def close_position(self, what: Position | str | None = None) -> None:
+        """Send a reduce-only market order for what is held; does nothing when flat.
+
+        Args:
+            what: A position, or an instrument, all of whose positions are closed (by default the
+                only instrument).
+
+        Raises:
+            ConfigError: If the position is another strategy's.
+        """
+        if isinstance(what, Position):
+            self._check_position(what)
+            held = [what] if what.is_open else []
+        else:
+            chosen = self.instrument.id if what is None else InstrumentId(what)
+            held = self.cache.positions_open(instrument_id=chosen, strategy_id=self.component_id)
+        for position in held:
             self.submit_order(
                 self.orders.market(
                     position.instrument_id,
                     OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY,
                     position.quantity,
                     reduce_only=True,
-                )
+                ),
+                account_id=position.account_id,
+                position_id=position.position_id,
             )
 
     def close_all_positions(self) -> None:
         """Send a reduce-only market order for each open position of this strategy."""
         for position in self.cache.positions_open(strategy_id=self.component_id):
-            self.close_position(position.instrument_id)
+            self.close_position(position)
 
     def position(self, instrument_id: str | None = None) -> Position | None:
-        """Return this strategy's open position in an instrument (default: the only one)."""
+        """Return this strategy's open position in an instrument (default: the only one).
+
+        Of several (HEDGING, or in several accounts) the oldest; `cache.positions_open` has all.
+        """
         chosen = self.instrument.id if instrument_id is None else InstrumentId(instrument_id)
         return self.cache.position_of(chosen, self.component_id)
 
@@ -329,6 +373,13 @@ class Strategy(Actor):
             raise ConfigError(
                 f"order {order.client_order_id} is of {order.strategy_id}, not of"
                 f" {self.component_id}; make it with this strategy's own `self.orders`"
+            )
+
+    def _check_position(self, position: Position) -> None:
+        if position.strategy_id != self.component_id:
+            raise ConfigError(
+                f"position {position.position_id} is of {position.strategy_id}, not of"
+                f" {self.component_id}"
             )
 
     def _check_submitted(self, order: Order) -> None:

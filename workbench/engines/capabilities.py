@@ -1,0 +1,122 @@
+"""What an execution client can be given, and what of an order must be watched on our side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from workbench.model.enums import (
+    ContingencyType,
+    OrderType,
+    TimeInForce,
+    TrailingOffsetType,
+    TriggerType,
+)
+from workbench.model.events import OrderInitialized
+
+RELEASED_AS: dict[OrderType, OrderType] = {
+    OrderType.STOP_MARKET: OrderType.MARKET,
+    OrderType.MARKET_IF_TOUCHED: OrderType.MARKET,
+    OrderType.TRAILING_STOP_MARKET: OrderType.MARKET,
+    OrderType.STOP_LIMIT: OrderType.LIMIT,
+    OrderType.LIMIT_IF_TOUCHED: OrderType.LIMIT,
+    OrderType.TRAILING_STOP_LIMIT: OrderType.LIMIT,
+}
+"""What an order with a trigger becomes once that was reached."""
+
+_TRAILING = (OrderType.TRAILING_STOP_MARKET, OrderType.TRAILING_STOP_LIMIT)
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an execution client can be given; by default everything.
+
+    Triggers and contingencies that it lacks can be watched on our side (`to_emulate`); an order
+    that lacks anything else (`missing`) is denied.
+
+    Attributes:
+        order_types: The types it takes.
+        time_in_force: How long orders may rest there.
+        trigger_types: The prices its triggers can be compared with.
+        trailing_offset_types: What its trailing offsets can be counted in.
+        contingencies: What linked orders may have to do with each other.
+        post_only: Whether it keeps an order from taking liquidity.
+        reduce_only: Whether it keeps an order from growing or turning a position.
+        display_quantity: Whether it can show a part of an order only.
+        amend: Whether a resting order can be changed; else it must be cancelled and made anew.
+
+    >>> from workbench.model.enums import OrderType
+    >>> spot = Capabilities(order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}))
+    >>> OrderType.STOP_MARKET in spot.order_types
+    False
+    """
+
+    order_types: frozenset[OrderType] = frozenset(OrderType)
+    time_in_force: frozenset[TimeInForce] = frozenset(TimeInForce)
+    trigger_types: frozenset[TriggerType] = frozenset(TriggerType)
+    trailing_offset_types: frozenset[TrailingOffsetType] = frozenset(TrailingOffsetType)
+    contingencies: frozenset[ContingencyType] = frozenset(ContingencyType)
+    post_only: bool = True
+    reduce_only: bool = True
+    display_quantity: bool = True
+    amend: bool = True
+
+    def missing(self, order: OrderInitialized) -> str:
+        """Return what an order needs that is neither there nor can be emulated; "" for nothing."""
+        kind = order.order_type
+        if kind not in self.order_types and RELEASED_AS.get(kind) not in self.order_types:
+            return f"it takes no {kind.value} orders, only {_words(self.order_types)}"
+        force = order.time_in_force
+        if force not in self.time_in_force:
+            return f"it takes no {force.value} orders, only {_words(self.time_in_force)}"
+        if order.post_only and not self.post_only:
+            return "it has no post-only orders"
+        if order.reduce_only and not self.reduce_only:
+            return "it has no reduce-only orders"
+        if order.terms.display_quantity is not None and not self.display_quantity:
+            return "it always shows all of an order"
+        return ""
+
+    def to_emulate(self, order: OrderInitialized) -> str:
+        """Return what must be watched on our side for an order it can be given; "" for nothing."""
+        return self.trigger_to_emulate(order) or self.link_to_emulate(order)
+
+    def trigger_to_emulate(self, order: OrderInitialized) -> str:
+        """Return what of an order's trigger it lacks; "" for nothing."""
+        kind, terms = order.order_type, order.terms
+        if kind not in RELEASED_AS:
+            return ""
+        if kind not in self.order_types:
+            return f"it takes no {kind.value} orders, only {_words(self.order_types)}"
+        if terms.trigger_type not in self.trigger_types:
+            return (
+                f"it has no triggers by {terms.trigger_type.value}, only by"
+                f" {_words(self.trigger_types)}"
+            )
+        offset = terms.trailing_offset_type
+        if kind in _TRAILING and offset not in self.trailing_offset_types:
+            return (
+                f"it has no trailing offsets in {offset.value}, only in"
+                f" {_words(self.trailing_offset_types)}"
+            )
+        return ""
+
+    def link_to_emulate(self, order: OrderInitialized) -> str:
+        """Return which of an order's links it lacks; "" for none."""
+        terms = order.terms
+        wanted = set[ContingencyType]() if terms.contingency is None else {terms.contingency}
+        if terms.parent_order_id is not None:
+            wanted.add(ContingencyType.OTO)
+        lacking = wanted - self.contingencies
+        if not lacking:
+            return ""
+        return f"it has no {_words(lacking)} orders, only {_words(self.contingencies)}"
+
+
+def _words(values: Iterable[StrEnum]) -> str:
+    return ", ".join(sorted(value.value for value in values)) or "none"
+
+
+ALL_CAPABILITIES = Capabilities()
+"""Those of a client that takes everything."""

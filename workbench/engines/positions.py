@@ -1,0 +1,168 @@
+"""Position keeping: which position a fill belongs to, and what becomes of it.
+
+NETTING: one position per instrument, strategy and account. A fill that turns it around closes it
+and opens the remainder as a new one; the commission is split pro rata.
+
+HEDGING: a fill belongs to the position its order names, by default one of the order's own. What a
+fill has beyond the position it closes, or brings once that is closed, opens a position of the
+order's own, as a flip does.
+
+Ids: `P-<strategy>-<n>` for netted positions, `P-<client order id>` for an order's own.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from workbench.engines.cache import Cache
+from workbench.engines.portfolio import Portfolio
+from workbench.model.events import (
+    OrderFilled,
+    PositionChanged,
+    PositionClosed,
+    PositionEvent,
+    PositionOpened,
+)
+from workbench.model.identifiers import ClientOrderId, PositionId
+from workbench.model.instruments import Instrument
+from workbench.model.money import ZERO
+from workbench.model.orders import Order
+from workbench.model.positions import Position, split_flip
+
+
+def own_position_id(client_order_id: ClientOrderId) -> PositionId:
+    """Return the id of the position that an order opens for itself (HEDGING).
+
+    >>> own_position_id(ClientOrderId("O-20260101T000000-1-1"))
+    'P-O-20260101T000000-1-1'
+    """
+    return PositionId(f"P-{client_order_id}")
+
+
+class PositionKeeper:
+    """Applies fills to positions.
+
+    Args:
+        cache: Where positions are.
+        portfolio: Told of realised profit.
+    """
+
+    def __init__(self, cache: Cache, portfolio: Portfolio) -> None:
+        self._cache = cache
+        self._portfolio = portfolio
+        self._count = 0
+
+    def apply_fill(
+        self, order: Order, fill: OrderFilled, *, is_hedging: bool
+    ) -> list[PositionEvent]:
+        """Apply a fill that its order took; return what it did to positions.
+
+        Args:
+            order: Whose `position_id` becomes that of the position it traded last.
+            fill: The fill.
+            is_hedging: Whether positions of the fill's account are kept apart.
+
+        Raises:
+            InstrumentError: If the instrument is not known.
+        """
+        position = self._named(order, fill) if is_hedging else self._netted(fill)
+        instrument = (
+            self._cache.require_instrument(fill.instrument_id)
+            if position is None
+            else position.instrument
+        )
+        commission = fill.commission
+        if fill.commission_currency != instrument.settlement_currency:
+            # Charged to the account in its own currency; not part of this position's profit.
+            commission = ZERO
+        if position is None:
+            parts = ((fill.quantity, commission),)
+        else:
+            held = position.signed_quantity
+            parts = split_flip(held, fill.side, fill.quantity, commission)
+        changes: list[PositionEvent] = []
+        for quantity, share in parts:
+            if position is None or not position.signed_quantity:
+                position_id = self._new_id(order, fill) if is_hedging else self._next_id(fill)
+                position = self._open(position_id, fill, instrument)
+                kind = PositionOpened
+            else:
+                kind = PositionChanged
+            self._change(position, fill, quantity, share)
+            if not position.signed_quantity:
+                kind = PositionClosed
+            changes.append(_position_event(kind, position, fill))
+            order.position_id = position.position_id
+        return changes
+
+    def _netted(self, fill: OrderFilled) -> Position | None:
+        for position in self._cache.book(fill.instrument_id, fill.strategy_id).positions.values():
+            if position.account_id == fill.account_id:
+                return position
+        return None
+
+    def _named(self, order: Order, fill: OrderFilled) -> Position | None:
+        """Return the open position the fill names, else the one its order traded last."""
+        held = self._cache.book(fill.instrument_id, fill.strategy_id).positions
+        for position_id in (fill.position_id, order.position_id):
+            if position_id is not None and position_id in held:
+                return held[position_id]
+        return None
+
+    def _next_id(self, fill: OrderFilled) -> PositionId:
+        self._count += 1
+        return PositionId(f"P-{fill.strategy_id}-{self._count}")
+
+    def _new_id(self, order: Order, fill: OrderFilled) -> PositionId:
+        """Return an id that no position has: the one named, else one of the order's own."""
+        named = fill.position_id or order.position_id
+        if named is not None and self._cache.position(named) is None:
+            return named
+        first = own_position_id(fill.client_order_id)
+        unused, number = first, 1
+        while self._cache.position(unused) is not None:
+            number += 1
+            unused = PositionId(f"{first}-{number}")
+        return unused
+
+    def _open(self, position_id: PositionId, fill: OrderFilled, instrument: Instrument) -> Position:
+        position = Position(
+            position_id=position_id,
+            strategy_id=fill.strategy_id,
+            account_id=fill.account_id,
+            instrument=instrument,
+            entry=fill.side,
+        )
+        self._cache.add_position(position)
+        return position
+
+    def _change(
+        self, position: Position, fill: OrderFilled, quantity: Decimal, commission: Decimal
+    ) -> None:
+        before = position.realized_pnl
+        position.apply(fill.side, quantity, fill.price, commission, fill.ts_event)
+        self._portfolio.add_realized(position, position.realized_pnl - before)
+        if not position.signed_quantity:
+            self._cache.close_position(position)
+
+
+def _position_event(
+    kind: type[PositionOpened] | type[PositionChanged] | type[PositionClosed],
+    position: Position,
+    fill: OrderFilled,
+) -> PositionEvent:
+    return kind(
+        position_id=position.position_id,
+        strategy_id=position.strategy_id,
+        instrument_id=fill.instrument_id,
+        account_id=position.account_id,
+        client_order_id=fill.client_order_id,
+        side=position.side,
+        signed_quantity=position.signed_quantity,
+        average_open=position.average_open,
+        average_close=position.average_close,
+        realized_pnl=position.realized_pnl,
+        currency=position.instrument.settlement_currency,
+        ts_event=fill.ts_event,
+        ts_init=fill.ts_init,
+    )
