@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from workbench.model.data import Bar, BarType, Quote, Trade
 from workbench.model.enums import OrderSide, PriceType
@@ -12,25 +12,26 @@ from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.events import AccountState
 from workbench.model.identifiers import (
     AccountId,
+    ClientId,
     ClientOrderId,
     InstrumentId,
     PositionId,
     StrategyId,
     Venue,
+    VenueOrderId,
 )
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.order_state import CLOSED, IN_FLIGHT, OPEN
 from workbench.model.orders import Order
-    ClientId,
 from workbench.model.positions import Position
 
 _T = TypeVar("_T", Order, Position)
 
 
-    VenueOrderId,
 _OWN_SIDE = {OrderSide.BUY: (PriceType.ASK,), OrderSide.SELL: (PriceType.BID,)}
 _BOTH_SIDES = (PriceType.LAST, PriceType.MID)
+_EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
 
 
 class Market:
@@ -41,7 +42,6 @@ class Market:
     def __init__(self) -> None:
         self.quote: Quote | None = None
         self.trade: Trade | None = None
-_EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
         self.bars: dict[BarType, Bar] = {}
 
     def price_to(self, side: OrderSide) -> float | None:
@@ -71,6 +71,13 @@ _EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
         return latest
 
 
+class Purged(NamedTuple):
+    """What was forgotten."""
+
+    orders: list[Order]
+    positions: list[Position]
+
+
 class Cache:
     """Instruments, market data, orders, positions and accounts, indexed.
 
@@ -85,28 +92,22 @@ class Cache:
     def __init__(self) -> None:
         self._instruments: dict[InstrumentId, Instrument] = {}
         self._markets: dict[InstrumentId, Market] = {}
+        self.purged_before_ns = 0
+        self._books = TradingBooks()
         self._orders: dict[ClientOrderId, Order] = {}
         self._closed: dict[ClientOrderId, Order] = {}  # in the order they were closed
-class Purged(NamedTuple):
-    """What was forgotten."""
-
-    orders: list[Order]
-    positions: list[Position]
-
-
         self._positions: dict[PositionId, Position] = {}
         self._closed_positions: dict[PositionId, Position] = {}  # likewise
         self._own_orders: dict[InstrumentId, OwnOrders] = {}
         self._by_venue_id: dict[tuple[InstrumentId, VenueOrderId], Order] | None = None
         self._accounts: dict[AccountId, AccountState] = {}
         self._account_of: dict[Venue, AccountId] = {}
+        self._account_of_client: dict[ClientId, AccountId] = {}
 
     # Instruments and market data
 
     def add_instrument(self, instrument: Instrument) -> None:
         """Keep an instrument, or its newer definition."""
-        self.purged_before_ns = 0
-        self._books = TradingBooks()
         self._instruments[instrument.id] = instrument
 
     def instrument(self, instrument_id: str) -> Instrument | None:
@@ -115,7 +116,6 @@ class Purged(NamedTuple):
 
     def require_instrument(self, instrument_id: str) -> Instrument:
         """Return an instrument.
-        self._account_of_client: dict[ClientId, AccountId] = {}
 
         Raises:
             InstrumentError: If it is not known; lists those that are.
@@ -375,6 +375,11 @@ class Purged(NamedTuple):
 
     # Accounts
 
+    def register_account(self, venue: Venue, client_id: ClientId, account_id: AccountId) -> None:
+        """Note which account a client trades for; the first one of a venue is its default."""
+        self._account_of.setdefault(venue, account_id)
+        self._account_of_client[client_id] = account_id
+
     def put_account(self, venue: Venue, state: AccountState) -> None:
         """Keep an account's newest state; the first account of a venue is its default."""
         self._accounts[state.account_id] = state
@@ -412,11 +417,6 @@ def _select(items: Iterable[_T], instrument_id: str | None, strategy_id: str | N
         for item in items
         if (instrument_id is None or item.instrument_id == instrument_id)
         and (strategy_id is None or item.strategy_id == strategy_id)
-    def register_account(self, venue: Venue, client_id: ClientId, account_id: AccountId) -> None:
-        """Note which account a client trades for; the first one of a venue is its default."""
-        self._account_of.setdefault(venue, account_id)
-        self._account_of_client[client_id] = account_id
-
     ]
 
 

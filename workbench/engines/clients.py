@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from workbench.model.commands import (
 from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
+from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
     DataResponse,
@@ -18,14 +18,14 @@ from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
     QueryOrder,
     RequestData,
     SubmitOrder,
+    SubmitOrderList,
     Subscribe,
     Unsubscribe,
-    SubmitOrderList,
 )
-from workbench.model.events import AccountState
-from workbench.model.identifiers import AccountId, ClientId, Venue
 from workbench.model.data import BarType
 from workbench.model.enums import OrderManagement
+from workbench.model.events import AccountState
+from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue
 from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
 
 
@@ -84,11 +84,16 @@ class ExecutionClient(ABC):
         client_id: Its name, unique in a node.
         venue: The venue whose instruments it trades.
         account_id: The account it trades for.
+        capabilities: What it can be given.
+        order_management: How its account's fills make positions: NETTING, one per instrument and
+            strategy, or HEDGING, one per order or as named.
     """
 
     client_id: ClientId
     venue: Venue
     account_id: AccountId
+    capabilities: Capabilities = ALL_CAPABILITIES
+    order_management: OrderManagement = OrderManagement.NETTING
 
     @abstractmethod
     async def connect(self) -> None:
@@ -103,29 +108,9 @@ class ExecutionClient(ABC):
         """Return what the venue holds, for reconciliation."""
 
     @abstractmethod
-        capabilities: What it can be given.
-        order_management: How its account's fills make positions: NETTING, one per instrument and
-            strategy, or HEDGING, one per order or as named.
     def submit_order(self, command: SubmitOrder) -> None:
         """Send an order; `OrderSubmitted` comes first among its events."""
 
-    @abstractmethod
-    def modify_order(self, command: ModifyOrder) -> None:
-    capabilities: Capabilities = ALL_CAPABILITIES
-    order_management: OrderManagement = OrderManagement.NETTING
-        """Send a change of an order."""
-
-    @abstractmethod
-    def cancel_order(self, command: CancelOrder) -> None:
-        """Send a cancel."""
-
-    @abstractmethod
-    def cancel_all_orders(self, command: CancelAllOrders) -> None:
-        """Send a cancel of all open orders of a strategy in an instrument."""
-
-    @abstractmethod
-    def query_order(self, command: QueryOrder) -> None:
-        """Ask what became of an order; the answer is an `OrderStatusReport`."""
     def submit_order_list(self, command: SubmitOrderList) -> None:
         """Send the orders of a list, one by one where a client knows no better way."""
         for order in command.orders:
@@ -141,3 +126,18 @@ class ExecutionClient(ABC):
                 )
             )
 
+    @abstractmethod
+    def modify_order(self, command: ModifyOrder) -> None:
+        """Send a change of an order."""
+
+    @abstractmethod
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Send a cancel."""
+
+    @abstractmethod
+    def cancel_all_orders(self, command: CancelAllOrders) -> None:
+        """Send a cancel of all open orders of a strategy in an instrument."""
+
+    @abstractmethod
+    def query_order(self, command: QueryOrder) -> None:
+        """Ask what became of an order; the answer is an `OrderStatusReport`."""

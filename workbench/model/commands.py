@@ -80,6 +80,7 @@ class TradingCommandFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     strategy_id: StrategyId
     instrument_id: InstrumentId
     client_id: ClientId | None = None
+    account_id: AccountId | None = None
     ts_init: int
 
 
@@ -108,7 +109,6 @@ class ModifyOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=T
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
-    account_id: AccountId | None = None
 
 
 class CancelOrder(OrderCommandFields, frozen=True, kw_only=True, gc=False, tag=True):

@@ -49,10 +49,10 @@ class TradingCore:
         senders: Their sending halves.
         run_tag: Part of every client order id; differs between runs of one trader.
         limits: What risk enforces.
-
         allow_overfills: Whether a fill that goes beyond its order's quantity counts.
         align_positions: Whether a position that a venue reports differently is made equal to it.
         log_limit: How many records the event log keeps, the newest; None for all.
+
     Attributes:
         actors: The actors and strategies, in the order they were added.
         log: The event log.
@@ -67,10 +67,10 @@ class TradingCore:
         *,
         run_tag: str,
         limits: RiskLimits | None = None,
-    ) -> None:
         allow_overfills: bool = False,
         align_positions: bool = False,
         log_limit: int | None = None,
+    ) -> None:
         self.clock = clock
         self.senders = senders
         self.run_tag = run_tag
@@ -92,6 +92,8 @@ class TradingCore:
             senders.exec_event.send,
             self._on_applied,
             self._on_derived,
+            allow_overfills=allow_overfills,
+            align_positions=align_positions,
         )
         self.lanes = Lanes(
             {
@@ -100,8 +102,6 @@ class TradingCore:
                 LaneName.DATA_RESPONSES: self.data.process,
                 LaneName.DATA: self.data.process,
                 LaneName.RISK_COMMANDS: self.risk.execute,
-            allow_overfills=allow_overfills,
-            align_positions=align_positions,
                 LaneName.RISK_EVENTS: self.risk.on_event,
                 LaneName.EXECUTION_COMMANDS: self.execution.execute,
                 LaneName.EXECUTION_EVENTS: self.execution.process,
@@ -187,11 +187,33 @@ class TradingCore:
         """
         component_id = ComponentId(f"{type(actor).__name__}-{len(self.actors) + 1:03d}")
         actor.attach(self, component_id)
+        if isinstance(actor, Strategy):
+            for instrument_id in actor.external_order_claims:
+                self.execution.external.claim(
+                    parse_instrument_id(instrument_id), StrategyId(component_id)
+                )
+            self.execution.add_owner(StrategyId(component_id), actor)
         self.actors.append(actor)
         self.data.add_subscriber(actor)
         if isinstance(actor, Strategy):
             self.execution.add_owner(StrategyId(component_id), actor)
         return component_id
+
+    def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
+        """Forget orders and positions that were closed before a time; return what was forgotten.
+
+        What works, and what is linked to what works, stays (see `Cache.purge`). Realised profit
+        stays counted. A fill that still comes for a forgotten order is refused and reported.
+
+        Args:
+            closed_before_ns: What was closed before this is forgotten, nanoseconds.
+            keep: Orders to keep all the same.
+
+        Raises:
+            ThreadError: From another thread than the node's own.
+        """
+        self.check_thread("orders and positions", "core.purge, closed_before_ns")
+        return self.execution.purge(closed_before_ns, keep)
 
     def start_actors(self) -> None:
         """Start all, then handle what that caused.
@@ -210,31 +232,11 @@ class TradingCore:
 
     def stop_actors(self) -> list[StrategyError]:
         """Stop all that run, then handle what that caused; return what they raised."""
-            for instrument_id in actor.external_order_claims:
-                self.execution.external.claim(
-                    parse_instrument_id(instrument_id), StrategyId(component_id)
-                )
         errors: list[StrategyError] = []
         with localcontext(MONEY_CONTEXT):
             for actor in self.actors:
                 if actor.state is ComponentState.RUNNING:
                     self.clock.sample()
-    def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
-        """Forget orders and positions that were closed before a time; return what was forgotten.
-
-        What works, and what is linked to what works, stays (see `Cache.purge`). Realised profit
-        stays counted. A fill that still comes for a forgotten order is refused and reported.
-
-        Args:
-            closed_before_ns: What was closed before this is forgotten, nanoseconds.
-            keep: Orders to keep all the same.
-
-        Raises:
-            ThreadError: From another thread than the node's own.
-        """
-        self.check_thread("orders and positions", "core.purge, closed_before_ns")
-        return self.execution.purge(closed_before_ns, keep)
-
                     self._keep(errors, actor.stop)
             while not self._keep(errors, self.dispatcher.drain):
                 pass
