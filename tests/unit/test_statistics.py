@@ -36,14 +36,13 @@ def series(*values: float, start: str = "2024-01-01") -> pd.Series:
     return pd.Series(values, pd.date_range(start, periods=len(values), tz="UTC"), dtype=float)
 
 
-def position(profit: str, entry: OrderSide = OrderSide.BUY, still: int = 0) -> Position:
+def position(profit: str, entry: OrderSide = OrderSide.BUY) -> Position:
     return Position(
         position_id="P-1",  # type: ignore[arg-type]
         strategy_id="S-1",  # type: ignore[arg-type]
         account_id="SIM-001",  # type: ignore[arg-type]
         instrument=PAIR,
         entry=entry,
-        signed_quantity=Decimal(still),
         realized_pnl=Decimal(profit),
     )
 
@@ -277,7 +276,7 @@ ROWS = [
 
 
 def test_all_statistics_are_those_of_closed_positions_and_of_the_returns() -> None:
-    positions = [position("2"), position("-1", OrderSide.SELL), position("9", still=1)]
+    positions = [position("2"), position("-1", OrderSide.SELL)]
     returns, benchmark = series(0.02, -0.01, 0.03, 0.01), series(0.01, 0.01, 0.02, -0.01)
     found = statistics(positions, returns, benchmark=benchmark, periods_per_year=365)
     assert list(found.index) == [*ROWS, *AGAINST[:2], "information ratio", "tracking error"]

@@ -203,7 +203,6 @@ class BacktestResult:
         ends = interval_ends(timeline, until, step)
         return statistics_by(
             by,
-            positions=self._engine.core.cache.positions(),
             events=(event for event in self._happened if isinstance(event, PositionEvent)),
             balances={name: _totals([s]) for name, s in self._first_states.items()},
             currencies=dict.fromkeys(i.settlement_currency.code for i in instruments),

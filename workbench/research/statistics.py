@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.model.errors import ConfigError, DataError
-from workbench.model.positions import Position
 from workbench.research import statistics_profits as of_profits
 from workbench.research import statistics_returns as of_returns
+from workbench.research.statistics_profits import ClosedPosition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ _PROFIT_ROWS: dict[str, Callable[[list[Decimal]], Decimal | float]] = {
 
 
 def statistics(
-    positions: Iterable[Position],
+    closed: Iterable[ClosedPosition],
     returns: pd.Series[float],
     *,
     benchmark: pd.Series[float] | None = None,
@@ -47,7 +47,7 @@ def statistics(
     """Return all statistics of one group of positions and its returns.
 
     Args:
-        positions: Of one settlement currency; open ones are passed over.
+        closed: Positions that were closed, all of one settlement currency.
         returns: One for each interval: see `periodic_returns`.
         benchmark: The benchmark's returns over such intervals; without it the rows that compare are
             left out.
@@ -58,13 +58,13 @@ def statistics(
     """
     import pandas as pd
 
-    closed = [position for position in positions if not position.is_open]
-    profits = [position.realized_pnl for position in closed]
+    positions = list(closed)
+    profits = [position.realized_pnl for position in positions]
     annual = {"periods_per_year": periods_per_year}
-    rows: dict[str, Any] = {"closed positions": len(closed)}
+    rows: dict[str, Any] = {"closed positions": len(positions)}
     rows |= {name: figure(profits) for name, figure in _PROFIT_ROWS.items()}
     rows |= {
-        "long ratio": of_profits.long_ratio(closed),
+        "long ratio": of_profits.long_ratio(positions),
         "volatility": of_returns.volatility(returns, **annual),
         "sharpe ratio": of_returns.sharpe_ratio(returns, **annual),
         "sortino ratio": of_returns.sortino_ratio(returns, **annual),

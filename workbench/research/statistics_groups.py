@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from workbench.history import Timeline
+from workbench.model.enums import OrderSide, PositionSide
 from workbench.model.errors import ConfigError
 from workbench.model.events import PositionEvent
-from workbench.model.identifiers import AccountId
+from workbench.model.identifiers import AccountId, PositionId
 from workbench.model.money import MONEY_CONTEXT, ZERO
-from workbench.model.positions import Position
 from workbench.research.equity import Times
 from workbench.research.statistics import benchmark_returns, periodic_returns, statistics
 
@@ -28,13 +28,18 @@ ProfitCurve = Callable[[list[PositionEvent]], "pd.DataFrame"]
 
 _FIELDS = {"strategy": "strategy_id", "instrument": "instrument_id", "account": "account_id"}
 _ALL = "all"
-_T = TypeVar("_T")
+
+
+class ClosedByEvent(NamedTuple):
+    """A position that was closed: the side that opened it, and what it brought."""
+
+    entry: OrderSide
+    realized_pnl: Decimal
 
 
 def statistics_by(
     by: Grouping | None,
     *,
-    positions: Iterable[Position],
     events: Iterable[PositionEvent],
     balances: Mapping[AccountId, Mapping[str, Decimal]],
     currencies: Iterable[str],
@@ -51,8 +56,8 @@ def statistics_by(
 
     Args:
         by: What makes a group; None for one group of everything.
-        positions: All of them.
-        events: What happened to them, in order.
+        events: What happened to positions, in order and from their opening on. They tell of each
+            position that was closed, also of those that a cache has forgotten since.
         balances: What each account began with, by currency code.
         currencies: Which have a column even if nothing was traded in them; only without `by`.
         profit: Makes the profit curve of some position events, by currency code.
@@ -67,17 +72,16 @@ def statistics_by(
     if by is not None and by not in _FIELDS:
         raise ConfigError(f"statistics are by {', '.join(_FIELDS)} or None for all; got {by!r}")
     of_benchmark = None if benchmark is None else benchmark_returns(benchmark, interval)
-    held = _grouped(by, positions, lambda p: p.instrument.settlement_currency.code)
-    happened = _grouped(by, events, lambda e: e.currency.code)
+    happened = _grouped(by, events)
     wanted = [] if by is not None else [(_ALL, code) for code in currencies]
     columns: dict[tuple[str, str], pd.Series[Any]] = {}
-    for key in dict.fromkeys([*wanted, *held, *happened]):
+    for key in dict.fromkeys([*wanted, *happened]):
         moved = happened.get(key, [])
         accounts = balances if by is None else dict.fromkeys(e.account_id for e in moved)
         capital = _capital(balances, accounts, key[1])
         returns = _returns(profit(moved), key[1], capital, interval)
         columns[key] = statistics(
-            held.get(key, []),
+            closed_positions(moved),
             returns,
             benchmark=of_benchmark,
             periods_per_year=periods_per_year,
@@ -101,13 +105,26 @@ def interval_ends(timeline: Timeline, until: int, step: int) -> Times:
     return np.minimum(edges[1:][seen], until)
 
 
+def closed_positions(events: Iterable[PositionEvent]) -> list[ClosedByEvent]:
+    """Return the positions that events tell were closed, in the order in which they were."""
+    entries: dict[PositionId, OrderSide] = {}
+    closed: list[ClosedByEvent] = []
+    for event in events:
+        if event.side is not PositionSide.FLAT:
+            is_long = event.side is PositionSide.LONG
+            entries[event.position_id] = OrderSide.BUY if is_long else OrderSide.SELL
+        elif event.position_id in entries:
+            closed.append(ClosedByEvent(entries.pop(event.position_id), event.realized_pnl))
+    return closed
+
+
 def _grouped(
-    by: Grouping | None, items: Iterable[_T], currency_of: Callable[[_T], str]
-) -> dict[tuple[str, str], list[_T]]:
-    groups: dict[tuple[str, str], list[_T]] = {}
-    for item in items:
-        group = _ALL if by is None else str(getattr(item, _FIELDS[by]))
-        groups.setdefault((group, currency_of(item)), []).append(item)
+    by: Grouping | None, events: Iterable[PositionEvent]
+) -> dict[tuple[str, str], list[PositionEvent]]:
+    groups: dict[tuple[str, str], list[PositionEvent]] = {}
+    for event in events:
+        group = _ALL if by is None else str(getattr(event, _FIELDS[by]))
+        groups.setdefault((group, event.currency.code), []).append(event)
     return groups
 
 

@@ -20,12 +20,17 @@ from workbench.model.money import MONEY_CONTEXT, ZERO
 NOT_KNOWN = Decimal("NaN")
 
 
-class Entered(Protocol):
-    """A position as far as its direction is concerned."""
+class ClosedPosition(Protocol):
+    """A position that was closed, as far as statistics are concerned."""
 
     @property
     def entry(self) -> OrderSide:
         """Return the side it was opened with."""
+        ...
+
+    @property
+    def realized_pnl(self) -> Decimal:
+        """Return what it brought, with commissions."""
         ...
 
 
@@ -88,7 +93,7 @@ def profit_factor(profits: Sequence[Decimal]) -> float:
         return float(sum(_winners(profits), ZERO) / lost) if lost else nan
 
 
-def long_ratio(positions: Iterable[Entered]) -> float:
+def long_ratio(positions: Iterable[ClosedPosition]) -> float:
     """Return the share of positions that were entered by buying, 0 to 1, NaN without one."""
     sides = [position.entry is OrderSide.BUY for position in positions]
     return sum(sides) / len(sides) if sides else nan

@@ -12,8 +12,10 @@ vary), it is NaN: never an error, never infinite.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from math import isfinite, nan, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +24,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+P = ParamSpec("P")
 
 
+def _finite_or_nan(figure: Callable[P, float]) -> Callable[P, float]:
+    """Make a figure NaN where its formula leaves the range of numbers."""
+
+    @wraps(figure)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> float:
+        try:
+            with np.errstate(all="ignore"):
+                found = figure(*args, **kwargs)
+        except (OverflowError, ZeroDivisionError):
+            return nan
+        return found if isfinite(found) else nan
+
+    return guarded
+
+
+@_finite_or_nan
 def volatility(returns: pd.Series[float], periods_per_year: float = 252) -> float:
     """Return the annual standard deviation: `std(r) * sqrt(periods_per_year)`, of a sample."""
     return _deviation(_values(returns)) * sqrt(periods_per_year)
 
 
+@_finite_or_nan
 def sharpe_ratio(
     returns: pd.Series[float], periods_per_year: float = 252, risk_free: float = 0.0
 ) -> float:
@@ -42,6 +62,7 @@ def sharpe_ratio(
     return _ratio(_mean(values) - risk_free, _deviation(values)) * sqrt(periods_per_year)
 
 
+@_finite_or_nan
 def sortino_ratio(
     returns: pd.Series[float], periods_per_year: float = 252, required: float = 0.0
 ) -> float:
@@ -60,6 +81,7 @@ def sortino_ratio(
     return _ratio(_mean(excess), downside) * sqrt(periods_per_year)
 
 
+@_finite_or_nan
 def skew(returns: pd.Series[float]) -> float:
     """Return the skewness of a sample, corrected for its size; NaN for fewer than 3 returns.
 
@@ -74,6 +96,7 @@ def skew(returns: pd.Series[float]) -> float:
     return sqrt(count * (count - 1)) / (count - 2) * _ratio(third, second**1.5)
 
 
+@_finite_or_nan
 def kurtosis(returns: pd.Series[float]) -> float:
     """Return the excess kurtosis of a sample, corrected for its size: 0 for a normal one.
 
@@ -88,12 +111,14 @@ def kurtosis(returns: pd.Series[float]) -> float:
     return (count - 1) / ((count - 2) * (count - 3)) * ((count + 1) * excess + 6)
 
 
+@_finite_or_nan
 def risk_return_ratio(returns: pd.Series[float]) -> float:
     """Return the mean return by its standard deviation: `mean(r) / std(r)`, of one interval."""
     values = _values(returns)
     return _ratio(_mean(values), _deviation(values))
 
 
+@_finite_or_nan
 def cagr(returns: pd.Series[float], periods_per_year: float = 252) -> float:
     """Return the compound annual growth rate: `prod(1 + r) ** (periods_per_year / n) - 1`.
 
@@ -102,11 +127,11 @@ def cagr(returns: pd.Series[float], periods_per_year: float = 252) -> float:
     values = _values(returns)
     if not len(values):
         return nan
-    with np.errstate(over="ignore"):
-        final = float(np.prod(1 + values))
+    final = float(np.prod(1 + values))
     return _power(final, periods_per_year / len(values)) - 1
 
 
+@_finite_or_nan
 def max_drawdown(returns: pd.Series[float]) -> float:
     """Return the deepest fall below an earlier peak as a return: -0.2 is a fifth; 0 without a fall.
 
@@ -115,11 +140,11 @@ def max_drawdown(returns: pd.Series[float]) -> float:
     values = _values(returns)
     if not len(values):
         return nan
-    with np.errstate(over="ignore", invalid="ignore"):
-        worth = np.cumprod(np.concatenate(([1.0], 1 + values)))
-        return _finite(float(np.min(worth / np.maximum.accumulate(worth) - 1)))
+    worth = np.cumprod(np.concatenate(([1.0], 1 + values)))
+    return float(np.min(worth / np.maximum.accumulate(worth) - 1))
 
 
+@_finite_or_nan
 def calmar_ratio(returns: pd.Series[float], periods_per_year: float = 252) -> float:
     """Return `cagr / -max_drawdown`, NaN without a drawdown.
 
@@ -128,11 +153,13 @@ def calmar_ratio(returns: pd.Series[float], periods_per_year: float = 252) -> fl
     return _ratio(cagr(returns, periods_per_year), -max_drawdown(returns))
 
 
+@_finite_or_nan
 def beta(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
     """Return `cov(r, b) / var(b)`: how far the benchmark moves the returns."""
     return _slope(*_aligned(returns, benchmark))
 
 
+@_finite_or_nan
 def alpha(
     returns: pd.Series[float],
     benchmark: pd.Series[float],
@@ -152,6 +179,7 @@ def alpha(
     return _power(1 + beyond, periods_per_year) - 1
 
 
+@_finite_or_nan
 def tracking_error(
     returns: pd.Series[float], benchmark: pd.Series[float], periods_per_year: float = 252
 ) -> float:
@@ -160,6 +188,7 @@ def tracking_error(
     return _deviation(ours - theirs) * sqrt(periods_per_year)
 
 
+@_finite_or_nan
 def information_ratio(
     returns: pd.Series[float], benchmark: pd.Series[float], periods_per_year: float = 252
 ) -> float:
@@ -216,18 +245,9 @@ def _slope(returns: Floats, benchmark: Floats) -> float:
 
 
 def _ratio(numerator: float, denominator: float) -> float:
-    return _finite(numerator / denominator) if denominator else nan
+    return numerator / denominator if denominator else nan
 
 
 def _power(base: float, exponent: float) -> float:
-    """Return a power, NaN where it is not real or too large."""
-    if not base >= 0:
-        return nan
-    try:
-        return _finite(base**exponent)
-    except OverflowError:
-        return nan
-
-
-def _finite(value: float) -> float:
-    return value if isfinite(value) else nan
+    """Return a power, NaN where it is not real."""
+    return base**exponent if base >= 0 else nan
