@@ -6,8 +6,10 @@ from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
+from workbench.engines.own_orders import OwnOrders
+from workbench.engines.trading_books import TradingBook, TradingBooks
 from workbench.model.data import Bar, BarType, Quote, Trade
-from workbench.model.enums import OrderSide, PriceType
+from workbench.model.enums import OrderSide, OrderStatus, PriceType
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.events import AccountState
 from workbench.model.identifiers import (

@@ -195,8 +195,6 @@ class TradingCore:
             self.execution.add_owner(StrategyId(component_id), actor)
         self.actors.append(actor)
         self.data.add_subscriber(actor)
-        if isinstance(actor, Strategy):
-            self.execution.add_owner(StrategyId(component_id), actor)
         return component_id
 
     def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
