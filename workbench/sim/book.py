@@ -52,6 +52,17 @@ def _close(bid: Bar, ask: Bar) -> Top:
     return Top(bid.close, ask.close, _moment_size(bid), _moment_size(ask))
 
 
+def recent_volume(source: object) -> float | None:
+    """Return the volume of the bar that a source of prices is, or is a moment of; else None."""
+    if isinstance(source, BidAskBar):
+        source = source.bid
+    if isinstance(source, Bar):
+        return source.volume
+    if isinstance(source, Top) and math.isfinite(source.bid_size):
+        return source.bid_size * 4
+    return None
+
+
 def one_sided(bar: Bar, moments: tuple[Top, ...], before: Top) -> tuple[Top, ...]:
     """Return the moments of a lone bid or ask bar: the other side stays as it was before."""
     price_type = bar.bar_type.spec.price_type

@@ -9,6 +9,7 @@ from random import Random
 from workbench.model.enums import OrderSide, OrderType, TimeInForce
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
+from workbench.sim.book import recent_volume
 from workbench.sim.fill_models import FillModel, Seen
 from workbench.sim.offers import Offer
 from workbench.sim.resting import VenueOrder
@@ -34,12 +35,8 @@ class Depth:
         self._random = Random(f"{model.seed}:{instrument.id}")
         self._moment: object = None
         self._taken = {OrderSide.BUY: ZERO, OrderSide.SELL: ZERO}
-        self._volume: float | None = None
+        self._is_level_1 = type(model) is FillModel and not model.prob_slippage
         self._trades: deque[float] = deque(maxlen=_RECENT_TRADES)
-
-    def see_bar_volume(self, volume: float | None) -> None:
-        """Take the volume of the last bar as the recent one."""
-        self._volume = volume
 
     def see_trade(self, size: float) -> None:
         """Count a trade in the recent volume."""
@@ -77,9 +74,12 @@ class Depth:
             moment: When.
         """
         side = order.side
+        if self._is_level_1 and offer.shown is None:
+            return [(offer.ticks, None)]
         gone = self.gone(side, moment)
         found: list[tuple[int, Decimal | None]] = []
-        for tier in self._model.tiers(Seen(wanted, offer.shown, self._recent()), self._random):
+        seen = Seen(wanted, offer.shown, self._recent(moment))
+        for tier in self._model.tiers(seen, self._random):
             ticks = offer.ticks + tier.worse * side.sign
             if not _may_take(order, ticks, tier.is_slip, offer):
                 break
@@ -91,10 +91,13 @@ class Depth:
             found.append((ticks, size))
         return found
 
-    def _recent(self) -> Decimal | None:
-        if self._volume is not None:
-            return self.instrument.quantity(self._volume)
-        return self.instrument.quantity(sum(self._trades)) if self._trades else None
+    def _recent(self, moment: object) -> Decimal | None:
+        if self._is_level_1:
+            return None  # it does not ask
+        volume = recent_volume(moment)
+        if volume is None and self._trades:
+            volume = sum(self._trades)
+        return None if volume is None else self.instrument.quantity(volume)
 
 
 def _may_take(order: VenueOrder, ticks: int, is_slip: bool, offer: Offer) -> bool:

@@ -108,6 +108,7 @@ class SimulatedExchange:
         self._linked = Contingencies(
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
+        self._fee = settings.fee_model.fee
         self._is_instant = settings.latency.is_zero
         self._listener = MatchingListener(
             self._accepted,
@@ -438,7 +439,7 @@ class SimulatedExchange:
         now = self._clock.timestamp_ns()
         self._trade_count += 1
         facts = FillFacts(quantity, price, liquidity, order.filled == quantity)
-        commission, unit = self.settings.fee_model.fee(instrument, facts)
+        commission, unit = self._fee(instrument, facts)
         if self.settings.round_money:
             commission = round_to_digits(commission, unit)
         fill = OrderFilled(

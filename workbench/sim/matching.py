@@ -117,10 +117,10 @@ class MatchingEngine:
     def on_bar(self, bar: Bar) -> None:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
         if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
-            if self._resting.orders or self.desk.deferred:
+            desk = self.desk
+            if self._resting.orders or desk.deferred:
                 self._walk_whole(bar)
-            self.desk.source = bar
-            self.desk.depth.see_bar_volume(bar.volume)
+            desk.source = bar
 
     def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
@@ -129,7 +129,6 @@ class MatchingEngine:
         if isinstance(bar, BidAskBar):
             self._walk_whole(bar)
             self.desk.source = bar
-            self.desk.depth.see_bar_volume(bar.bid.volume)
             return
         moments = one_sided(bar, walk(bar, self._adaptive), top_of(self.desk.source))
         self._walk(moments)
