@@ -15,7 +15,7 @@ from workbench.engines.cache import Cache
 from workbench.engines.needs import account_need, growth_of
 from workbench.engines.portfolio import Portfolio
 from workbench.model.data import Quote
-from workbench.model.enums import LiquiditySide, OrderSide, OrderType
+from workbench.model.enums import LiquiditySide, OrderManagement, OrderSide, OrderType
 from workbench.model.events import OrderFilled
 from workbench.model.identifiers import (
     AccountId,
@@ -63,7 +63,7 @@ def deals(*instruments: Instrument, hedged: bool = False) -> st.SearchStrategy[l
         Deal,
         st.sampled_from(instruments),
         st.sampled_from(["S-1", "S-2"]),
-        st.sampled_from(["P-1", "P-2"]) if hedged else st.none(),
+        st.sampled_from(["P-1", "P-2", None]) if hedged else st.none(),
         st.sampled_from(list(OrderSide)),
         QUANTITIES,
         PRICES,
@@ -73,8 +73,8 @@ def deals(*instruments: Instrument, hedged: bool = False) -> st.SearchStrategy[l
     return st.lists(each, min_size=1, max_size=25)
 
 
-def as_fill(deal: Deal) -> OrderFilled:
-    ids: Any = {"client_order_id": "O", "venue_order_id": "V", "trade_id": "T"}
+def as_fill(deal: Deal, number: int = 0) -> OrderFilled:
+    ids: Any = {"client_order_id": f"O-{number}", "venue_order_id": "V", "trade_id": "T"}
     own = deal.instrument.settlement_currency
     return OrderFilled(
         **ids,
@@ -101,30 +101,45 @@ def totals(account: Account) -> dict[str, Decimal]:
 class Desk:
     """The same fills as positions: an account that was written another way."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_hedging: bool = False) -> None:
         self.cache = Cache()
         self.portfolio = Portfolio(self.cache)
-        self.held: dict[tuple[str, str, str | None], Position] = {}
+        self.is_hedging = is_hedging
+        self.held: dict[tuple[str, str, str], Position] = {}
 
     def take(self, fill: OrderFilled, instrument: Instrument) -> None:
-        key = (fill.instrument_id, fill.strategy_id, fill.position_id)
-        own = fill.commission_currency == instrument.settlement_currency
-        position = self.held.get(key)
+        own_commission = fill.commission_currency == instrument.settlement_currency
+        commission = fill.commission if own_commission else D(0)
+        own = f"P-{fill.client_order_id}" if self.is_hedging else ""
+        name = fill.position_id or own
+        position = self.held.get((fill.instrument_id, fill.strategy_id, name))
         before = D(0) if position is None else position.signed_quantity
-        commission = fill.commission if own else D(0)
-        for quantity, share in split_flip(before, fill.side, fill.quantity, commission):
-            position = self.held.get(key)
-            if position is None or not position.is_open:
-                position = self.held[key] = Position(
-                    position_id=PositionId(f"P-{fill.instrument_id}-{fill.strategy_id}"),
-                    strategy_id=fill.strategy_id,
-                    account_id=fill.account_id,
-                    instrument=instrument,
-                    entry=fill.side,
-                )
-            was = position.realized_pnl
-            position.apply(fill.side, quantity, fill.price, share, 1)
-            self.portfolio.add_realized(position, position.realized_pnl - was)
+        parts = split_flip(before, fill.side, fill.quantity, commission)
+        # What is beyond a hedged position goes to the order's own.
+        for part, (quantity, share) in zip((name, own), parts, strict=False):
+            self.add(fill, instrument, part, quantity, share)
+
+    def add(
+        self,
+        fill: OrderFilled,
+        instrument: Instrument,
+        name: str,
+        quantity: Decimal,
+        commission: Decimal,
+    ) -> None:
+        key = (fill.instrument_id, fill.strategy_id, name)
+        position = self.held.get(key)
+        if position is None or not position.is_open:
+            position = self.held[key] = Position(
+                position_id=PositionId("/".join(key)),
+                strategy_id=fill.strategy_id,
+                account_id=fill.account_id,
+                instrument=instrument,
+                entry=fill.side,
+            )
+        was = position.realized_pnl
+        position.apply(fill.side, quantity, fill.price, commission, 1)
+        self.portfolio.add_realized(position, position.realized_pnl - was)
 
     def gross(self, instrument: Instrument) -> Decimal:
         return sum(
@@ -153,10 +168,11 @@ def test_a_margin_balance_is_the_start_and_what_was_realised(
         AccountId("SIM-001"),
         [Money.parse(f"{amount} {code}") for code, amount in start.items()],
         leverage=leverage,
+        order_management=OrderManagement.HEDGING if hedged else OrderManagement.NETTING,
     )
-    desk = Desk()
+    desk = Desk(is_hedging=hedged)
     for count, deal in enumerate(given_deals, start=1):
-        fill = as_fill(deal)
+        fill = as_fill(deal, count)
         account.apply_fill(deal.instrument, fill)
         desk.take(fill, deal.instrument)
         realized = desk.portfolio.realized_pnl()

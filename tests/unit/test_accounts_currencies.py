@@ -11,11 +11,17 @@ from workbench.engines.accounts import Account, CashAccount, FundingPayment, Mar
 from workbench.engines.needs import (
     Need,
     account_need,
-    estimated_fee_rate,
+    estimated_fee,
     holding_refusal,
     margin_need,
 )
-from workbench.model.enums import AccountType, LiquiditySide, OrderSide, OrderType
+from workbench.model.enums import (
+    AccountType,
+    LiquiditySide,
+    OrderManagement,
+    OrderSide,
+    OrderType,
+)
 from workbench.model.errors import ConfigError
 from workbench.model.events import OrderFilled
 from workbench.model.identifiers import AccountId, ClientOrderId, PositionId, StrategyId
@@ -222,7 +228,7 @@ def test_a_leverage_below_one_is_refused(given: dict[str, Any]) -> None:
 
 
 def test_longs_pay_a_positive_funding_rate_and_shorts_receive_it() -> None:
-    account = MarginAccount(NAME, money("100 USDT"))
+    account = hedging("100 USDT", "0 BTC")
     trade(account, fill(PERP, "buy", "2", "100", position=LONG))
     trade(account, fill(PERP, "sell", "3", "100", position=SHORT))
     trade(account, fill(INVERSE, "buy", "100", "10"))
@@ -256,8 +262,12 @@ def test_without_a_position_and_in_a_cash_account_nothing_is_funded() -> None:
 # Hedging
 
 
+def hedging(*balances: str) -> MarginAccount:
+    return MarginAccount(NAME, money(*balances), order_management=OrderManagement.HEDGING)
+
+
 def test_fills_that_name_a_position_keep_long_and_short_side_by_side() -> None:
-    account = MarginAccount(NAME, money("100 USDT"))
+    account = hedging("100 USDT")
     trade(
         account,
         fill(PERP, "buy", "1", "100", position=LONG),
@@ -273,7 +283,7 @@ def test_fills_that_name_a_position_keep_long_and_short_side_by_side() -> None:
 
 
 def test_an_order_against_one_hedged_position_locks_what_it_leaves_of_that_one() -> None:
-    account = MarginAccount(NAME, money("100 USDT"))
+    account = hedging("100 USDT")
     trade(account, fill(PERP, "buy", "1", "100", position=LONG))
     held = D(5)  # maintenance
     account.lock_order(ONE, ME, PERP, D(-1), D(100), LONG)
@@ -287,6 +297,32 @@ def test_an_order_against_one_hedged_position_locks_what_it_leaves_of_that_one()
     assert balances(account)["USDT"][1] == 0
 
 
+def test_a_hedged_fill_that_names_no_position_belongs_to_its_orders_own() -> None:
+    account = hedging("100 USDT")
+    trade(account, fill(PERP, "buy", "1", "100"))
+    own = PositionId("P-O-1")
+    trade(account, fill(PERP, "sell", "1", "110", position=own))
+    assert balances(account)["USDT"] == (D(110), D(0))
+
+
+def test_what_a_hedged_fill_has_beyond_the_position_it_closes_opens_its_orders_own() -> None:
+    account = hedging("100 USDT")
+    trade(account, fill(PERP, "buy", "1", "100", position=LONG))
+    trade(account, fill(PERP, "sell", "3", "110", position=LONG))
+    assert balances(account)["USDT"] == (D(110), D(11))  # two short at 110
+    payments = account.apply_funding(PERP, D("0.01"), D(100))
+    assert [(p.position_id, p.amount) for p in payments] == [(PositionId("P-O-1"), D(2))]
+
+
+def test_netting_takes_no_notice_of_a_position_that_an_order_names() -> None:
+    account = MarginAccount(NAME, money("100 USDT"))
+    trade(account, fill(PERP, "buy", "1", "100", position=LONG))
+    account.lock_order(ONE, ME, PERP, D(-1), D(100), SHORT)
+    assert balances(account)["USDT"] == (D(100), D(5))
+    trade(account, fill(PERP, "sell", "1", "110", position=SHORT))
+    assert balances(account)["USDT"][0] == 110
+
+
 # What an order needs
 
 
@@ -297,16 +333,16 @@ def needs(account: Account, instrument: Instrument, signed: int, price: int, **m
 def test_a_cash_buy_needs_its_notional_and_the_dearer_fee_and_a_sale_what_is_sold() -> None:
     account = CashAccount(NAME, money("1000 EUR"))
     assert needs(account, SHARE, 10, 20) == Need("EUR", D(204), EUR)
-    assert needs(account, SHARE, 10, 20, fee_rate=lambda _: D(0)) == Need("EUR", D(200), EUR)
+    assert needs(account, SHARE, 10, 20, fee=lambda *_: D(0)) == Need("EUR", D(200), EUR)
     assert needs(account, SHARE, -10, 20) == Need(SHARE.id, D(10))
     assert needs(account, YEN, -10, 20) == Need("USD", D(10), USD)
-    assert estimated_fee_rate(Equity.define("X.SIM", maker_fee="-0.01")) == 0
+    assert estimated_fee(Equity.define("X.SIM", maker_fee="-0.01"), D(1), D(1)) == 0
 
 
 def test_case_9_a_cash_account_lacks_what_an_order_beyond_it_needs() -> None:
     pair = CurrencyPair.define("AUD/USD.SIM")
     account = CashAccount(NAME, money("1_000_000 USD"))
-    need = needs(account, pair, 10_000_000, 1, fee_rate=estimated_fee_rate)
+    need = needs(account, pair, 10_000_000, 1, fee=estimated_fee)
     (balance,) = account.state(1).balances
     assert need.amount > balance.free
     assert account_need(account.state(1), pair, D(10_000_000), D("1.01")).amount == 10_100_000  # type: ignore[union-attr]

@@ -14,7 +14,14 @@ from workbench.model import events as e
 from workbench.model.data import Quote
 from workbench.model.enums import AccountType, OrderSide
 from workbench.model.errors import ConfigError, PriceError
-from workbench.model.identifiers import AccountId, InstrumentId, PositionId, StrategyId, Venue
+from workbench.model.identifiers import (
+    AccountId,
+    ClientId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    Venue,
+)
 from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Future, Instrument
 from workbench.model.money import currency
 from workbench.model.positions import Position
@@ -238,6 +245,28 @@ def test_two_accounts_margins_of_one_instrument_and_balances_of_one_currency_add
     assert books.portfolio.margins()[YEN.id] == (D(310), D(155))
     assert books.portfolio.balances()["USD"] == e.Balance(currency("USD"), D(1050), D(2))
     assert books.portfolio.equity()["USD"] == 1050
+
+
+def test_a_venue_may_have_several_accounts() -> None:
+    cache = Cache()
+    portfolio = Portfolio(cache)
+    for number, kind in ((1, AccountType.MARGIN), (2, AccountType.CASH)):
+        name = AccountId(f"SIM-{number}")
+        cache.register_account(Venue("SIM"), ClientId(f"C-{number}"), name)
+        assert portfolio.balances("SIM", account_id=name) == {}
+        state = e.AccountState(
+            account_id=name,
+            account_type=kind,
+            base_currency=None,
+            balances=(e.Balance(currency("USD"), D(number)),),
+            ts_event=1,
+            ts_init=1,
+        )
+        cache.put_account(Venue("SIM"), state)
+    assert portfolio.equity("SIM") == {"USD": D(3)}
+    assert portfolio.equity("SIM", account_id="SIM-2") == {"USD": D(2)}
+    assert portfolio.equity(account_id="SIM-1") == {"USD": D(1)}
+    assert portfolio.equity("AWAY") == {}
 
 
 def test_a_futures_exposure_counts_its_multiplier() -> None:

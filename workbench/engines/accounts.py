@@ -19,9 +19,17 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from workbench.engines.needs import cash_need, estimated_fee_rate, growth_of, initial_margin
+from workbench.engines.holdings import Holding, RestingOrder
+from workbench.engines.needs import (
+    FeeEstimate,
+    cash_need,
+    estimated_fee,
+    growth_of,
+    initial_margin,
+)
+from workbench.engines.positions import own_position_id
 from workbench.engines.rates import Convert
-from workbench.model.enums import AccountType, OrderSide
+from workbench.model.enums import AccountType, OrderManagement, OrderSide
 from workbench.model.errors import ConfigError
 from workbench.model.events import AccountState, Balance, MarginBalance, OrderFilled
 from workbench.model.identifiers import (
@@ -33,7 +41,6 @@ from workbench.model.identifiers import (
 )
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO, Currency, Money, round_to_digits
-from workbench.model.positions import average_price
 
 _Key = tuple[InstrumentId, StrategyId, PositionId | None]
 
@@ -57,7 +64,9 @@ class Account(ABC):
         leverage: Divides margins.
         leverages: The same for single instruments, by id.
         round_money: Round each fill's money to the currency's digits, as some venues do.
-        fee_rate: The share of notional a cash account sets aside for the fee of a buy.
+        order_management: Whether a strategy's fills in an instrument make one position (NETTING)
+            or one for each order or as named (HEDGING).
+        fee: What a cash account sets aside for the fee of a buy.
         convert: Turns an amount into another currency; None where no rate is known.
 
     Raises:
@@ -81,7 +90,8 @@ class Account(ABC):
         leverage: Decimal = Decimal(1),
         leverages: Mapping[str, Decimal] | None = None,
         round_money: bool = False,
-        fee_rate: Callable[[Instrument], Decimal] = estimated_fee_rate,
+        order_management: OrderManagement = OrderManagement.NETTING,
+        fee: FeeEstimate = estimated_fee,
         convert: Convert | None = None,
     ) -> None:
         _check_balances(account_id, starting_balances, base_currency)
@@ -95,7 +105,8 @@ class Account(ABC):
                 raise ConfigError(f"leverage must be 1 or more; got {each}")
         self.round_money = round_money
         self.convert = convert
-        self._fee_rate = fee_rate
+        self._is_hedging = order_management is OrderManagement.HEDGING
+        self._fee = fee
         self._open_books(starting_balances)
 
     def _open_books(self, balances: list[Money]) -> None:
@@ -283,59 +294,18 @@ class CashAccount(Account):
         position_id: PositionId | None = None,  # noqa: ARG002
     ) -> None:
         """Lock the notional and fee of a buy, the base quantity of a sale; shares are no money."""
-        need = cash_need(instrument, signed_quantity, price, self._fee_rate)
+        need = cash_need(instrument, signed_quantity, price, self._fee)
         if need.currency is None:
             self._unlock(client_order_id)
         else:
             self._lock(client_order_id, need.currency, need.amount)
 
 
-class _Holding:
-    """A position as its account sees it: enough to say what a fill realises."""
-
-    __slots__ = ("average", "has_margin", "instrument", "quantity")
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.has_margin = bool(instrument.margin_init or instrument.margin_maint)
-        self.quantity = ZERO
-        self.average = ZERO
-
-    def fill(self, signed: Decimal, price: Decimal) -> Decimal:
-        """Take a fill and return its profit before commission."""
-        held = self.quantity
-        self.quantity = total = held + signed
-        if not held:
-            self.average = price
-            return ZERO
-        if (held > 0) == (signed > 0):
-            self.average = average_price(self.instrument, held, self.average, signed, price)
-            return ZERO
-        turns = total and (total > 0) != (held > 0)
-        entry = self.average
-        if turns:
-            self.average = price
-        return self.instrument.profit(held if turns else -signed, entry, price)
-
-
-class _Resting:
-    """A resting order, and how much of it is taken to add to its strategy's position."""
-
-    __slots__ = ("growth", "instrument", "price", "signed")
-
-    def __init__(self, instrument: Instrument, signed: Decimal, price: Decimal) -> None:
-        self.instrument = instrument
-        self.signed = signed
-        self.price = price
-        self.growth: Decimal | None = None
-
-
 class MarginAccount(Account):
     """An account whose balance moves by realised profit.
 
-    A strategy's fills in an instrument make one position (NETTING); those that name a position,
-    as only a HEDGING venue's do, make one each, so that long and short stand side by side and both
-    need margin.
+    With HEDGING long and short of one strategy stand side by side, and both need margin. What a
+    fill has beyond the position it names goes to the one of its order's own.
 
     A resting order locks initial margin for what it adds to its strategy's position: all of it, or
     against a position what is left of `growth_of` after the older orders of its side. That is
@@ -347,14 +317,13 @@ class MarginAccount(Account):
 
     def _open_books(self, balances: list[Money]) -> None:
         super()._open_books(balances)
-        self._holdings: dict[_Key, _Holding] = {}
-        self._resting: dict[_Key, dict[ClientOrderId, _Resting]] = {}
+        self._holdings: dict[_Key, Holding] = {}
+        self._resting: dict[_Key, dict[ClientOrderId, RestingOrder]] = {}
         self._keys: dict[ClientOrderId, _Key] = {}
         self._margins: tuple[MarginBalance, ...] | None = ()
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
         """Net the fill into its position and move the balance by what that realised."""
-        key = (fill.instrument_id, fill.strategy_id, fill.position_id)
         unit = instrument.settlement_currency
         if fill.commission_currency == unit:
             commission = fill.commission
@@ -363,17 +332,38 @@ class MarginAccount(Account):
             self._move(fill.commission_currency, -fill.commission)
         if self.round_money:
             commission = round_to_digits(commission, unit)
+        signed = fill.quantity if fill.side is OrderSide.BUY else -fill.quantity
+        if self._is_hedging:
+            profit = self._fill_hedged(instrument, fill, signed)
+        else:
+            key = (fill.instrument_id, fill.strategy_id, None)
+            profit = self._fill(key, instrument, signed, fill.price)
+        self._move(unit, profit - commission)
+
+    def _fill_hedged(self, instrument: Instrument, fill: OrderFilled, signed: Decimal) -> Decimal:
+        own = own_position_id(fill.client_order_id)
+        key = (fill.instrument_id, fill.strategy_id, fill.position_id or own)
+        holding = self._holdings.get(key)
+        held = ZERO if holding is None else holding.quantity
+        if held * signed >= 0 or abs(signed) <= abs(held):
+            return self._fill(key, instrument, signed, fill.price)
+        rest = (fill.instrument_id, fill.strategy_id, own)
+        profit = self._fill(key, instrument, -held, fill.price)
+        return profit + self._fill(rest, instrument, signed + held, fill.price)
+
+    def _fill(self, key: _Key, instrument: Instrument, signed: Decimal, price: Decimal) -> Decimal:
+        """Net a fill into one position and return its profit before commission."""
         holding = self._holdings.get(key)
         if holding is None:
-            holding = self._holdings[key] = _Holding(instrument)
-        signed = fill.quantity if fill.side is OrderSide.BUY else -fill.quantity
-        self._move(unit, holding.fill(signed, fill.price) - commission)
+            holding = self._holdings[key] = Holding(instrument)
+        profit = holding.fill(signed, price)
         if not holding.quantity:
             del self._holdings[key]
         if holding.has_margin:
             self._margins = None
         if key in self._resting:
             self._relock(key)
+        return profit
 
     def apply_funding(
         self, instrument: Instrument, rate: Decimal, price: Decimal
@@ -413,9 +403,10 @@ class MarginAccount(Account):
         """Lock the initial margin of what the order adds to its position."""
         if not instrument.margin_init:
             return
-        key = self._keys[client_order_id] = (instrument.id, strategy_id, position_id)
+        named = (position_id or own_position_id(client_order_id)) if self._is_hedging else None
+        key = self._keys[client_order_id] = (instrument.id, strategy_id, named)
         resting = self._resting.setdefault(key, {})
-        resting[client_order_id] = _Resting(instrument, signed_quantity, price)
+        resting[client_order_id] = RestingOrder(instrument, signed_quantity, price)
         self._relock(key)
 
     def unlock_order(self, client_order_id: ClientOrderId) -> bool:

@@ -104,6 +104,7 @@ class Cache:
         self._by_venue_id: dict[tuple[InstrumentId, VenueOrderId], Order] | None = None
         self._accounts: dict[AccountId, AccountState] = {}
         self._account_of: dict[Venue, AccountId] = {}
+        self._accounts_at: dict[Venue, list[AccountId]] = {}
         self._account_of_client: dict[ClientId, AccountId] = {}
 
     # Instruments and market data
@@ -380,6 +381,7 @@ class Cache:
     def register_account(self, venue: Venue, client_id: ClientId, account_id: AccountId) -> None:
         """Note which account a client trades for; the first one of a venue is its default."""
         self._account_of.setdefault(venue, account_id)
+        self._accounts_at.setdefault(venue, []).append(account_id)
         self._account_of_client[client_id] = account_id
 
     def put_account(self, venue: Venue, state: AccountState) -> None:
@@ -395,6 +397,12 @@ class Cache:
         """Return the newest state of the (first) account at a venue, or None."""
         account_id = self._account_of.get(Venue(venue))
         return None if account_id is None else self._accounts.get(account_id)
+
+    def accounts_at(self, venue: str) -> list[AccountState]:
+        """Return the newest state of each account at a venue, the first one first."""
+        default = self._account_of.get(Venue(venue))
+        known = self._accounts_at.get(Venue(venue)) or ([] if default is None else [default])
+        return [self._accounts[name] for name in known if name in self._accounts]
 
     def account_for(
         self, venue: str, client_id: str | None = None, account_id: str | None = None

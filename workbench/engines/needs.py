@@ -27,18 +27,25 @@ class Need(NamedTuple):
     currency: Currency | None = None
 
 
-def estimated_fee_rate(instrument: Instrument) -> Decimal:
-    """Return the share of notional a fill may cost: the dearer of maker and taker fee, or 0."""
+def estimated_fee(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+    """Return what a fill may cost by the dearer of maker and taker fee, at least 0.
+
+    In the settlement currency, as every `FeeEstimate`.
+    """
     taker, maker = instrument.taker_fee, instrument.maker_fee
     dearer = taker if taker >= maker else maker
-    return dearer if dearer > 0 else ZERO
+    return instrument.notional(quantity, price) * dearer if dearer > 0 else ZERO
+
+
+FeeEstimate = Callable[[Instrument, Decimal, Decimal], Decimal]
+"""Says what a fill of a quantity at a price may cost, in the settlement currency; at least 0."""
 
 
 def cash_need(
     instrument: Instrument,
     signed_quantity: Decimal,
     price: Decimal,
-    fee_rate: Callable[[Instrument], Decimal] = estimated_fee_rate,
+    fee: FeeEstimate = estimated_fee,
 ) -> Need:
     """Return what an order ties up in a cash account until it is filled.
 
@@ -52,8 +59,8 @@ def cash_need(
     """
     if signed_quantity > 0:
         unit = instrument.settlement_currency
-        worth, fee = instrument.notional(signed_quantity, price), fee_rate(instrument)
-        return Need(unit.code, worth + worth * fee if fee else worth, unit)
+        worth = instrument.notional(signed_quantity, price)
+        return Need(unit.code, worth + fee(instrument, signed_quantity, price), unit)
     unit = instrument.base_currency
     if unit is None:
         return Need(instrument.id, -signed_quantity)
@@ -77,7 +84,7 @@ def account_need(
     price: Decimal,
     *,
     growth: Decimal | None = None,
-    fee_rate: Callable[[Instrument], Decimal] = estimated_fee_rate,
+    fee: FeeEstimate = estimated_fee,
     convert: Convert | None = None,
 ) -> Need | None:
     """Return what an account will lock for an order; None for nothing.
@@ -88,7 +95,7 @@ def account_need(
         signed_quantity: What is still to be filled, negative for a sale.
         price: At which it is to be filled at worst.
         growth: How much of it may add to the position (`growth_of`); by default all.
-        fee_rate: As the account's own.
+        fee: As the account's own.
         convert: As the account's own. Where a rate is missing the need stays in its own currency,
             of which an account with a base currency has none: so the order is refused.
     """
@@ -96,7 +103,7 @@ def account_need(
         size = abs(signed_quantity) if growth is None else growth
         need = margin_need(instrument, size, price, account.leverage_of(instrument.id))
     else:
-        need = cash_need(instrument, signed_quantity, price, fee_rate)
+        need = cash_need(instrument, signed_quantity, price, fee)
     base = account.base_currency
     unit = None if need is None else need.currency
     if need is None or base is None or unit in (None, base) or convert is None:

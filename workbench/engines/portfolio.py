@@ -331,11 +331,7 @@ class Portfolio:
     # How answers are made
 
     def _accounts(self, venue: str | None, account_id: str | None) -> list[AccountState]:
-        if venue is None:
-            found = self._cache.accounts()
-        else:
-            account = self._cache.account_at(venue)
-            found = [] if account is None else [account]
+        found = self._cache.accounts() if venue is None else self._cache.accounts_at(venue)
         return [a for a in found if account_id in (None, a.account_id)]
 
     def _open(
