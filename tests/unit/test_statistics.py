@@ -22,6 +22,7 @@ from workbench.research.statistics import (
     periodic_returns,
     statistics,
 )
+from workbench.research.statistics_groups import closed_positions
 
 PAIR = wb.CurrencyPair.define("BTC/USD.SIM", price_increment="0.01")
 PROFITS = [Decimal(text) for text in ("3", "-1.5", "0", "0.5", "-0.25", "4.25")]
@@ -422,6 +423,40 @@ def test_statistics_by_instrument_and_account_gather_what_belongs_together(
     assert sorted(found.columns) == groups
     for group in groups:
         pd.testing.assert_series_equal(found[group], alone[group[1]], check_names=False)
+
+
+class Flipper(wb.Strategy):
+    """Is long and short in turns, without ever being flat in between."""
+
+    def on_start(self) -> None:
+        self.count = 0
+        self.subscribe_bars("BTC/USD.SIM-4-hour-last")
+
+    def on_bar(self, bar: wb.Bar) -> None:
+        side, size = ("sell", 20) if self.count % 2 else ("buy", 20 if self.count else 10)
+        self.submit_order(self.orders.market(bar.instrument_id, side, size))
+        self.count += 1
+
+
+def test_a_flip_closes_one_position_and_the_last_that_is_open_is_not_counted() -> None:
+    flipped = wb.backtest(Flipper(), bars_of(BTC), instrument=BTC)
+    positions = flipped.positions
+    assert positions["closed"].isna().sum() == 1
+    closed = positions[positions["closed"].notna()]
+    found = flipped.statistics()["USD"]
+    assert found["closed positions"] == len(closed) == 59
+    assert found["expectancy"] * 59 == sum(closed["realized_pnl"])
+    assert found["max winner"] == max(closed["realized_pnl"])
+    assert found["long ratio"] == 30 / 59  # it began long
+
+
+def test_a_position_whose_opening_was_not_seen_is_not_counted() -> None:
+    flipped = wb.backtest(Flipper(), bars_of(BTC), instrument=BTC)
+    events = [r.message for r in flipped.log if isinstance(r.message, wb.PositionEvent)]
+    whole = closed_positions(events)
+    assert len(whole) == 59
+    assert closed_positions(events[1:]) == whole[1:]
+    assert closed_positions([]) == []
 
 
 def test_a_benchmark_adds_the_rows_that_compare_with_it(result: wb.BacktestResult) -> None:
