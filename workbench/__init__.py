@@ -66,6 +66,7 @@ from workbench.model.instruments import (
 from workbench.model.money import Currency, Money
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+from workbench.model.risk_events import LossLimitReached, TradingStateChanged
 from workbench.node import (
     Replay,
     Simulated,
@@ -146,6 +147,7 @@ __all__ = [
     "InstrumentError",
     "LifecycleError",
     "LiquiditySide",
+    "LossLimitReached",
     "Money",
     "NodeState",
     "Order",
@@ -186,6 +188,7 @@ __all__ = [
     "TradingNode",
     "TradingNodeConfig",
     "TradingState",
+    "TradingStateChanged",
     "WorkbenchError",
     "backtest",
     "bars",

@@ -8,7 +8,16 @@ import pickle
 import msgspec
 import pytest
 
-from workbench.model import commands, data, errors, events, instruments, orders, reports
+from workbench.model import (
+    commands,
+    data,
+    errors,
+    events,
+    instruments,
+    orders,
+    reports,
+    risk_events,
+)
 from workbench.model.codec import (
     MESSAGE_TYPES,
     decode,
@@ -25,7 +34,7 @@ from workbench.model.money import Currency
 QUOTE = Quote("AUD/USD.SIM", 1.0, 1.1, 5.0, 6.0, 1, 2)
 
 
-MODULES = (commands, data, events, instruments, orders, reports)
+MODULES = (commands, data, events, instruments, orders, reports, risk_events)
 SHARED = (events.OrderEvent, events.PositionEvent, instruments.Instrument)
 
 

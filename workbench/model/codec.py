@@ -11,6 +11,7 @@ from workbench.model import data as d
 from workbench.model import events as e
 from workbench.model import instruments as i
 from workbench.model import reports as r
+from workbench.model import risk_events as k
 from workbench.model.errors import CodecError, InstrumentError
 from workbench.model.orders import Order
 
@@ -46,6 +47,8 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     e.AccountState,
     e.TimeEvent,
     e.LoopStalled,
+    k.TradingStateChanged,
+    k.LossLimitReached,
     c.Subscribe,
     c.Unsubscribe,
     c.RequestData,

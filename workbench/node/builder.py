@@ -14,6 +14,7 @@ from workbench.model.errors import ConfigError
 from workbench.model.events import OrderEvent
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.model.money import MONEY_CONTEXT
+from workbench.model.risk_events import LossLimitReached, RiskEvent
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.registry import own_start
@@ -73,6 +74,7 @@ def build(
             core.dispatcher.before_data.append(simulated_time.see)
         core.on_shutdown(on_shutdown)
         core.bus.subscribe("events.refused.*", _warn_of_refused)
+        core.bus.subscribe("events.risk", _warn_of_loss)
 
         def shutdown(reason: str) -> None:
             now = clock.timestamp_ns()
@@ -110,6 +112,19 @@ def _warn_of_refused(refused: tuple[OrderEvent, str]) -> None:
         event.client_order_id,
         reason,
     )
+
+
+def _warn_of_loss(event: RiskEvent) -> None:
+    if isinstance(event, LossLimitReached):
+        _log.warning(
+            "the day's loss%s came to %s %s, at its limit of %s",
+            f" of {event.account_id}" if event.account_id else "",
+            event.loss,
+            event.currency,
+            event.limit,
+        )
+    elif event.reason:
+        _log.warning("trading state: %s, as %s", event.state.value, event.reason)
 
 
 def _refuse_second_replay(client: DataClient, others: Sequence[DataClient]) -> None:

@@ -413,13 +413,13 @@ class Session:
                 self.note(error)
 
     async def _handle_residual(self) -> None:
-        """Handle what still comes until nothing is in flight, for `delay_post_stop_s` at most."""
+        """Handle what still comes until nothing is awaited, for `delay_post_stop_s` at most."""
         self._enter(NodePhase.RESIDUAL)
         core = self._core
         time_moves = self._time
         if time_moves is not None:
             # No data moves simulated time any more: what is on its way arrives, as in a backtest.
-            self._keep_on(lambda: time_moves.run_on(lambda: bool(core.cache.orders_in_flight())))
+            self._keep_on(lambda: time_moves.run_on(lambda: core.is_awaiting))
         deadline = self._within(self._config.delay_post_stop_s)
         try:
             while True:
@@ -430,7 +430,7 @@ class Session:
                     self.note(error)
                     more = True
                 # Simulated clients answer at once: waiting would bring nothing more.
-                if not more and (time_moves is not None or not core.cache.orders_in_flight()):
+                if not more and (time_moves is not None or not core.is_awaiting):
                     return
                 if time.monotonic() >= deadline():
                     return
@@ -475,6 +475,7 @@ class Session:
         self._streams = {}
 
     async def _drain(self) -> None:
+        self._core.risk.refuse_waiting("the node stopped before the rate let it leave")
         deadline = self._within(self._config.timeout_disconnection_s)
         self._keep_on(lambda: self._drain_until(deadline))
         self._find_open()

@@ -151,10 +151,10 @@ class BacktestEngine:
 
     def _run_on(self) -> None:
         """Let arrive what was still on its way when the strategies stopped."""
-        cache = self.core.cache
+        core = self.core
         while True:
             try:
-                self._time.run_on(lambda: bool(cache.orders_in_flight()))
+                self._time.run_on(lambda: core.is_awaiting)
                 return
             except StrategyError as error:
                 self._fail(error)

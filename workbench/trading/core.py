@@ -26,6 +26,7 @@ from workbench.model.identifiers import (
     parse_instrument_id,
 )
 from workbench.model.money import MONEY_CONTEXT
+from workbench.model.risk_events import RiskEvent
 from workbench.runtime.bus import MessageBus
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock
@@ -81,7 +82,14 @@ class TradingCore:
         self.log = EventLog(log_limit)
         self.portfolio = Portfolio(self.cache)
         self.risk = RiskEngine(
-            self.cache, clock, senders.trading_command.send, senders.exec_event.send, limits
+            self.cache,
+            clock,
+            senders.trading_command.send,
+            senders.exec_event.send,
+            limits,
+            portfolio=self.portfolio,
+            on_risk_event=self._on_risk_event,
+            check_thread=self._check_state_thread,
         )
         self.data = DataEngine(self.cache)
         self.execution = ExecutionEngine(
@@ -139,6 +147,10 @@ class TradingCore:
     def _on_derived(self, event: PositionEvent | OrderEvent) -> None:
         self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
 
+    def _on_risk_event(self, event: RiskEvent) -> None:
+        self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
+        self.bus.publish("events.risk", event)
+
     def own_thread(self) -> None:
         """Make the calling thread the one all state belongs to."""
         self._thread = threading.get_ident()
@@ -157,11 +169,26 @@ class TradingCore:
         Raises:
             ThreadError: With what to call instead.
         """
-        if self._thread and threading.get_ident() != self._thread:
+        if self._is_elsewhere():
             raise ThreadError(
                 f"{what} belong to the node's own thread; from another one call"
                 f" node.call(strategy.{call}), which posts it there and waits"
             )
+
+    def _check_state_thread(self) -> None:
+        if self._is_elsewhere():
+            raise ThreadError(
+                "the trading state belongs to the node's own thread; from another one call"
+                " node.set_trading_state(...), which sets it there"
+            )
+
+    def _is_elsewhere(self) -> bool:
+        return self._thread != 0 and threading.get_ident() != self._thread
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Return whether a venue's answer is awaited, or a command waits for the rate."""
+        return bool(self.risk.waiting or self.cache.orders_in_flight())
 
     def next_request_id(self) -> int:
         """Return the next request's id."""

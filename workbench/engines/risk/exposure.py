@@ -1,0 +1,217 @@
+"""What is held, what works, and what passed risk but is not shown by an account yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from workbench.engines.cache import Cache
+from workbench.engines.needs import Need
+from workbench.model.events import (
+    OrderCancelRejected,
+    OrderEvent,
+    OrderFilled,
+    OrderInitialized,
+    OrderModifyRejected,
+    OrderPendingCancel,
+    OrderPendingUpdate,
+    OrderSubmitted,
+    OrderUpdated,
+)
+from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
+from workbench.model.instruments import Instrument
+from workbench.model.money import ZERO
+from workbench.model.orders import Order
+
+
+class Claim(NamedTuple):
+    """An order that passed and that its account does not show yet, with what it will tie up."""
+
+    order: OrderInitialized
+    need: Need | None
+
+
+class Working(NamedTuple):
+    """What an order that works, or is on its way, may still trade."""
+
+    client_order_id: ClientOrderId
+    definition: OrderInitialized | Order
+    quantity: Decimal
+
+
+_NOT_SHOWN_YET = (
+    OrderSubmitted,
+    OrderPendingUpdate,
+    OrderPendingCancel,
+    OrderModifyRejected,
+    OrderCancelRejected,
+)
+"""Events after which an order that its account did not show still does not show there."""
+
+
+def pricing(order: OrderInitialized | Order) -> Decimal | None:
+    """Return the order's own price that values it: its limit, else its trigger."""
+    return order.trigger_price if order.price is None else order.price
+
+
+def rest_of(definition: OrderInitialized, order: Order) -> OrderInitialized:
+    """Return a definition with what is still to be filled as its quantity."""
+    rest = definition.quantity - order.filled_quantity
+    return msgspec.structs.replace(definition, quantity=rest)
+
+
+class Exposure:
+    """Keeps the claims of orders on their way and answers what an order would add to what is there.
+
+    Args:
+        cache: What is known.
+
+    Attributes:
+        claims: Orders that passed and that their account does not show yet.
+        changes: Modifications that passed and were not answered, oldest first, as what the order
+            becomes.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self.claims: dict[ClientOrderId, Claim] = {}
+        self.changes: dict[ClientOrderId, deque[OrderInitialized]] = {}
+        self._cache = cache
+        self._listed: dict[ClientOrderId, OrderInitialized] = {}
+
+    # What happens to orders
+
+    def on_event(self, event: OrderEvent) -> None:
+        """Note what the account shows of an order from now on, or that it is over."""
+        if self.changes:
+            self._settle_changes(event)
+        claim = self.claims.get(event.client_order_id)
+        if claim is None or type(event) in _NOT_SHOWN_YET:
+            return
+        order = self._cache.order(event.client_order_id)
+        if isinstance(event, OrderFilled) and order is not None and not order.is_closed:
+            need = claim.need
+            if need is not None:
+                rest = need._replace(amount=need.amount * order.leaves_quantity / order.quantity)
+                self.claims[event.client_order_id] = Claim(claim.order, rest)
+            return
+        del self.claims[event.client_order_id]
+
+    def _settle_changes(self, event: OrderEvent) -> None:
+        changes = self.changes.get(event.client_order_id)
+        if changes is None:
+            return
+        order = self._cache.order(event.client_order_id)
+        left_out = isinstance(event, (OrderModifyRejected, OrderCancelRejected)) and event.code
+        is_unasked = isinstance(event, OrderUpdated) and event.is_unasked
+        is_answer = isinstance(event, (OrderUpdated, OrderModifyRejected))
+        if is_answer and not left_out and not is_unasked:
+            changes.popleft()
+        # Nothing follows a cancel: when the venue answers it, it has answered what came before.
+        is_last = isinstance(event, OrderCancelRejected) and not left_out
+        if not changes or is_last or order is None or order.is_closed:
+            del self.changes[event.client_order_id]
+
+    # Positions
+
+    def examine(self, orders: Sequence[OrderInitialized]) -> None:
+        """Count, for children among these orders, on what their parents will open; () for none."""
+        self._listed = {order.client_order_id: order for order in orders}
+
+    def parent(self, order: OrderInitialized) -> OrderInitialized | None:
+        """Return the order of the list being examined whose fill this one waits for."""
+        parent_id = order.terms.parent_order_id
+        return None if parent_id is None else self._listed.get(parent_id)
+
+    def held(self, order: OrderInitialized) -> Decimal:
+        """Return the signed position that an order is for: the one it names, else its strategy's.
+
+        With what a parent in the list being examined will add to it.
+        """
+        if order.position_id is not None:
+            position = self._cache.position(order.position_id)
+            held = ZERO if position is None else position.signed_quantity
+        else:
+            held = self._cache.net_quantity(order.instrument_id, order.strategy_id)
+        if self._listed and (parent := self.parent(order)) is not None:
+            held += parent.side.sign * parent.quantity
+        return held
+
+    def reduces(self, order: OrderInitialized, quantity: Decimal) -> bool:
+        """Return whether trading `quantity` on the order's side shrinks or closes its position."""
+        held = self.held(order)
+        return held * order.side.sign < 0 and quantity <= abs(held)
+
+    def shrinks(self, order: OrderInitialized) -> bool:
+        """Return whether an order, with all that work beside it, only shrinks its position."""
+        quantity = order.quantity
+        if not order.reduce_only:
+            # Together with what else is on its way it must not flip the position either.
+            quantity += self.working(order)
+        return self.reduces(order, quantity)
+
+    # Orders
+
+    def working(self, order: OrderInitialized, *, with_reduce_only: bool = True) -> Decimal:
+        """Return what the strategy's other orders of the same side are about to trade."""
+        return sum(
+            (
+                other.quantity
+                for other in self._works(order.instrument_id, order.strategy_id)
+                if _counts_beside(other, order)
+                and (with_reduce_only or not other.definition.reduce_only)
+            ),
+            ZERO,
+        )
+
+    def working_of_all(self, order: OrderInitialized) -> Decimal:
+        """Return the same over all strategies, without what only reduces."""
+        return sum(
+            (
+                other.quantity
+                for other in self._works(order.instrument_id, None)
+                if other.definition.side is order.side
+                and other.client_order_id != order.client_order_id
+                and not other.definition.reduce_only
+            ),
+            ZERO,
+        )
+
+    def _works(
+        self, instrument_id: InstrumentId, strategy_id: StrategyId | None
+    ) -> Iterator[Working]:
+        seen: set[ClientOrderId] = set()
+        for order in self._cache.orders_open(instrument_id=instrument_id, strategy_id=strategy_id):
+            seen.add(order.client_order_id)
+            yield Working(order.client_order_id, order, order.leaves_quantity)
+        for name, (definition, _) in self.claims.items():
+            if (
+                name not in seen
+                and definition.instrument_id == instrument_id
+                and strategy_id in (None, definition.strategy_id)
+            ):
+                yield Working(name, definition, definition.quantity)
+
+    def being_sold(self, instrument: Instrument) -> Decimal:
+        """Return what resting orders are about to sell and no claim counts."""
+        return sum(
+            (
+                order.leaves_quantity
+                for order in self._cache.orders_open(instrument_id=instrument.id)
+                if order.side.sign < 0 and order.client_order_id not in self.claims
+            ),
+            ZERO,
+        )
+
+
+def _counts_beside(other: Working, order: OrderInitialized) -> bool:
+    named, mine = other.definition.position_id, order.position_id
+    return (
+        other.definition.side is order.side
+        and other.client_order_id != order.client_order_id
+        # Where both name a position, they count together only if it is the same.
+        and (named is None or mine is None or named == mine)
+    )

@@ -1,0 +1,152 @@
+"""The loss of a day: realised and unrealised profit since 00:00 UTC, against its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+from workbench.engines.cache import Cache
+from workbench.engines.portfolio import Portfolio
+from workbench.engines.risk.limits import RiskLimits
+from workbench.engines.risk.refusals import Refusal
+from workbench.model.errors import PriceError
+from workbench.model.events import OrderInitialized, TimeEvent
+from workbench.model.identifiers import InstrumentId, venue_of
+from workbench.model.money import Money
+from workbench.model.risk_events import LossLimitReached
+from workbench.runtime.clock import Clock
+
+DAY_NS = 86_400_000_000_000
+_TIMER = "risk:day"
+
+
+class _Limit:
+    """One limit and how its day goes."""
+
+    __slots__ = ("account_id", "most", "reached", "start")
+
+    def __init__(self, account_id: str | None, most: Money) -> None:
+        self.account_id = account_id
+        self.most = most
+        self.start: Decimal | None = None
+        self.reached: LossLimitReached | None = None
+
+
+class _Profit(NamedTuple):
+    """Profit in the limit's currency, or what is missing to tell it."""
+
+    amount: Decimal | None
+    missing: str = ""
+
+
+class DayLoss:
+    """Watches what was lost since the day began; looked at with every order and fill.
+
+    The day is that of the clock, in UTC, and its first value is that at 00:00 or, on the first day,
+    the one it is first asked at. A limit that was reached stays so for the day, whatever the market
+    does next.
+
+    Args:
+        limits: With `max_loss_per_day`.
+        portfolio: For profits, in each limit's currency.
+        cache: For which account an order is of.
+        clock: Whose day.
+        on_reached: Told once a day for each limit.
+    """
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        portfolio: Portfolio,
+        cache: Cache,
+        clock: Clock,
+        on_reached: Callable[[LossLimitReached], None],
+    ) -> None:
+        given = limits.max_loss_per_day
+        by_account = given if isinstance(given, dict) else {}
+        self._by_account = {
+            name: _Limit(name, Money.parse(text)) for name, text in by_account.items()
+        }
+        self._of_all = _Limit(None, Money.parse(given)) if isinstance(given, str) else None
+        self._portfolio = portfolio
+        self._cache = cache
+        self._clock = clock
+        self._on_reached = on_reached
+        self._day = -1
+
+    def look(self, instrument_id: InstrumentId) -> Refusal | None:
+        """Return why nothing may grow in an instrument now; tell of a limit when it is reached."""
+        limit = self._limit(instrument_id)
+        if limit is None:
+            return None
+        self._turn_day()
+        if limit.reached is None:
+            profit = self._profit(limit)
+            if profit.amount is None:
+                return Refusal("LOSS_UNKNOWN", f"the day's loss cannot be told: {profit.missing}")
+            self._compare(limit, profit.amount)
+        reached = limit.reached
+        if reached is None:
+            return None
+        whose = f" of {reached.account_id}" if reached.account_id else ""
+        return Refusal(
+            "MAX_LOSS_PER_DAY",
+            f"the day's loss{whose} came to {reached.loss} {reached.currency}, at its limit of"
+            f" {reached.limit}; nothing may grow until 00:00 UTC",
+        )
+
+    def before(self, order: OrderInitialized) -> None:
+        """Take the day's first value before its first order can change it."""
+        self.look(order.instrument_id)
+
+    def _limit(self, instrument_id: InstrumentId) -> _Limit | None:
+        if self._of_all is not None:
+            return self._of_all
+        account = self._cache.account_at(venue_of(instrument_id))
+        return None if account is None else self._by_account.get(account.account_id)
+
+    def _limits(self) -> list[_Limit]:
+        return [self._of_all] if self._of_all is not None else list(self._by_account.values())
+
+    def _compare(self, limit: _Limit, profit: Decimal) -> None:
+        if limit.start is None:
+            limit.start = profit
+        loss = limit.start - profit
+        if loss < limit.most.amount:
+            return
+        now = self._clock.timestamp_ns()
+        limit.reached = LossLimitReached(
+            account_id=limit.account_id or "",
+            loss=loss,
+            limit=limit.most.amount,
+            currency=limit.most.currency,
+            ts_event=now,
+            ts_init=now,
+        )
+        self._on_reached(limit.reached)
+
+    def _profit(self, limit: _Limit) -> _Profit:
+        unit = limit.most.currency
+        try:
+            profit = self._portfolio.total_pnl(account_id=limit.account_id, currency=unit)
+        except PriceError as error:
+            return _Profit(None, str(error))
+        return _Profit(profit[unit.code])
+
+    # Days
+
+    def _turn_day(self) -> None:
+        day = self._clock.timestamp_ns() // DAY_NS
+        if day == self._day:
+            return
+        self._day = day
+        for limit in self._limits():
+            limit.reached = None
+            # Where a price is missing now, the first value of the day is the first that is known.
+            limit.start = self._profit(limit).amount
+        self._clock.cancel_timer(_TIMER)
+        self._clock.set_alert(_TIMER, (day + 1) * DAY_NS, self._on_midnight)
+
+    def _on_midnight(self, _: TimeEvent) -> None:
+        self._turn_day()
