@@ -14,7 +14,7 @@ import pytest
 
 import workbench as wb
 from workbench.model.errors import ConfigError, DataError
-from workbench.trading.indicators import Indicator, PriceIndicator, WilderAverage, bar_handler
+from workbench.trading.indicators import Indicator, PriceIndicator, WilderAverage
 
 RANDOM = np.random.default_rng(5)
 CLOSES = 100 * np.exp(np.cumsum(RANDOM.normal(0, 0.01, 500)))
@@ -399,16 +399,6 @@ def test_vwap_of_one_price_is_that_price_however_long_it_goes_on() -> None:
     assert vwap.value == 0.1
 
 
-class Highest:
-    """An indicator of a user, who knows nothing of ours."""
-
-    def __init__(self) -> None:
-        self.value = -math.inf
-
-    def update(self, value: float) -> None:
-        self.value = max(self.value, value)
-
-
 class Range(PriceIndicator):
     """An indicator of a user, who builds on ours."""
 
@@ -435,14 +425,9 @@ class Range(PriceIndicator):
         return ()
 
 
-def test_anything_with_an_update_takes_bars() -> None:
-    own, built, ready = Highest(), Range(), wb.ATR(2)
-    for take in map(bar_handler, (own, built, ready)):
-        for bar in bars(20):
-            take(bar)
-    assert own.value == CLOSES[:20].max()
-    assert built.value == CLOSES[:20].max() - CLOSES[:20].min()
-    assert ready.value == wb.ATR(2).warm_up(FRAME.iloc[:20]).value
-    assert Range().warm_up(FRAME.iloc[:20]).value == built.value
-    with pytest.raises(ConfigError, match=r"has update\(value\) or update_bar\(bar\); got 3"):
-        bar_handler(3)  # type: ignore[arg-type]
+def test_an_indicator_built_on_ours_takes_bars_and_history_too() -> None:
+    streamed = Range()
+    for bar in bars(20):
+        streamed.update_bar(bar)
+    assert streamed.value == CLOSES[:20].max() - CLOSES[:20].min()
+    assert Range().warm_up(FRAME.iloc[:20]).value == streamed.value

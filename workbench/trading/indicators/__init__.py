@@ -1,12 +1,7 @@
 """Indicators: one update per bar or tick, constant time, and warm-up from arrays and bars."""
 
 from workbench.trading.indicators.channels import DonchianChannel
-from workbench.trading.indicators.indicator import (
-    Indicator,
-    PriceIndicator,
-    TakesValue,
-    bar_handler,
-)
+from workbench.trading.indicators.indicator import Indicator, PriceIndicator
 from workbench.trading.indicators.momentum import MACD, RSI
 from workbench.trading.indicators.moving_averages import EMA, SMA, WilderAverage
 from workbench.trading.indicators.volatility import ATR, BollingerBands
@@ -23,7 +18,5 @@ __all__ = [
     "DonchianChannel",
     "Indicator",
     "PriceIndicator",
-    "TakesValue",
     "WilderAverage",
-    "bar_handler",
 ]

@@ -10,8 +10,7 @@ were not there. One bad tick must not make an average NaN for ever.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -90,44 +89,6 @@ class PriceIndicator(Indicator):
     def update_bar(self, bar: Bar) -> float:
         """Take the next bar's close and return `value`."""
         return self.update(bar.close)
-
-
-class TakesValue(Protocol):
-    """The least an object must do to be used as an indicator."""
-
-    def update(self, value: float, /) -> object:
-        """Take the next value."""
-        ...
-
-
-def bar_handler(indicator: Indicator | TakesValue) -> Callable[[Bar], object]:
-    """Return what hands a bar to an indicator, or its close to any object with `update(value)`.
-
-    Raises:
-        ConfigError: If the object has neither `update_bar` nor `update`.
-
-    >>> class Last:
-    ...     def update(self, value):
-    ...         self.value = value
-    >>> last = Last()
-    >>> bar_handler(last)(Bar(None, 1.0, 2.0, 1.0, 1.5, None, 0, 0))
-    >>> last.value
-    1.5
-    """
-    whole = getattr(indicator, "update_bar", None)
-    if callable(whole):
-        return whole
-    update = getattr(indicator, "update", None)
-    if not callable(update):
-        raise ConfigError(
-            f"an indicator has update(value) or update_bar(bar); got {indicator!r}, which has"
-            " neither"
-        )
-
-    def take_close(bar: Bar) -> object:
-        return update(bar.close)
-
-    return take_close
 
 
 def checked_period(period: int, name: str = "period") -> int:
