@@ -108,6 +108,7 @@ def test_wilders_average_moves_by_a_periodth_of_the_distance() -> None:
 
 def test_rsi_is_100_where_nothing_fell_0_where_nothing_rose_and_50_where_nothing_moved() -> None:
     assert wb.RSI(3).warm_up([1.0, 2.0, 3.0, 4.0]).value == 100.0
+    assert wb.RSI(3).warm_up([-75.0, 0.0, 0.0, 79.0]).value == 100.0  # and no rounding above it
     assert wb.RSI(3).warm_up([4.0, 3.0, 2.0, 1.0]).value == 0.0
     assert wb.RSI(3).warm_up([1.0, 1.0, 1.0, 1.0]).value == 50.0
     assert math.isnan(wb.RSI(3).warm_up([1.0]).value)

@@ -67,7 +67,8 @@ class RSI(PriceIndicator):
     def _compute(self) -> None:
         gain, loss = self._gain.value, self._loss.value
         moved = gain + loss
-        self.value = 100.0 * gain / moved if moved else 50.0
+        # The share first: it is never above 1, while 100 * gain / gain may be above 100.
+        self.value = 100.0 * (gain / moved) if moved else 50.0
 
     def _take(self, *columns: Floats) -> None:
         (values,) = columns
