@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
+from workbench.engines.rates import Convert
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
@@ -94,6 +95,9 @@ class ExecutionClient(ABC):
     account_id: AccountId
     capabilities: Capabilities = ALL_CAPABILITIES
     order_management: OrderManagement = OrderManagement.NETTING
+
+    def use_rates(self, convert: Convert) -> None:  # noqa: B027  # most accounts are kept elsewhere
+        """Take the node's rates of exchange, for an account that the client itself keeps."""
 
     @abstractmethod
     async def connect(self) -> None:

@@ -127,6 +127,7 @@ class ExecutionEngine:
         self._allow_overfills = allow_overfills
         self._placement = Placement(cache)
         self._positions = PositionKeeper(cache, portfolio)
+        self._convert = portfolio.rates.convert
         self._inferred = InferredFills()
         self._owners: dict[StrategyId, OrderOwner] = {}
         self._topics: dict[str, tuple[str, str]] = {}
@@ -138,6 +139,7 @@ class ExecutionEngine:
             ConfigError: If its name is taken, or its account at that venue has a client.
         """
         self.router.add(client)
+        client.use_rates(self._convert)
 
     @property
     def clients(self) -> list[ExecutionClient]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.engines.clients import ExecutionClient, VenueState
+from workbench.engines.rates import Convert
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
@@ -39,6 +40,10 @@ class SimulatedExecutionClient(ExecutionClient):
         self.exchange = exchange
         self._clock = clock
         self._send = send_event
+
+    def use_rates(self, convert: Convert) -> None:
+        """Let the exchange's account convert into its base currency by these rates."""
+        self.exchange.account.convert = convert
 
     async def connect(self) -> None:
         """Send the account's state."""

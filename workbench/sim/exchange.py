@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.engines.accounts import ACCOUNT_TYPES, Account
 from workbench.engines.contingency import Contingencies, ContingencyActions
+from workbench.engines.positions import own_position_id
 from workbench.engines.triggers import TRIGGERED
 from workbench.model.commands import (
     CancelAllOrders,
@@ -25,6 +26,7 @@ from workbench.model.commands import (
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
 from workbench.model.enums import (
     LiquiditySide,
+    OrderManagement,
     OrderSide,
     OrderStatus,
     OrderType,
@@ -92,7 +94,10 @@ class SimulatedExchange:
             list(settings.starting_balances),
             base_currency=settings.base_currency,
             leverage=settings.leverage,
+            leverages=settings.leverages,
             round_money=settings.round_money,
+            order_management=settings.order_management,
+            fee=settings.fee_model.estimate,
         )
         self._clock = clock
         self._send = send_event
@@ -109,6 +114,7 @@ class SimulatedExchange:
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
         self._fee = settings.fee_model.fee
+        self._is_hedging = settings.order_management is OrderManagement.HEDGING
         self._is_instant = settings.latency.is_zero
         self._listener = MatchingListener(
             self._accepted,
@@ -461,7 +467,7 @@ class SimulatedExchange:
             ts_init=now,
         )
         self.account.apply_fill(instrument, fill)
-        key = (definition.instrument_id, definition.strategy_id, definition.position_id)
+        key = self._position_key(definition)
         self._held[key] = self._held.get(key, ZERO) + definition.side.sign * quantity
         if order.is_over:
             self._drop(order)
@@ -480,10 +486,17 @@ class SimulatedExchange:
         if alert is not None:
             self._clock.cancel_timer(alert)
 
+    def _position_key(
+        self, definition: OrderInitialized
+    ) -> tuple[InstrumentId, StrategyId, PositionId | None]:
+        """Return which position an order's fills belong to, as the engines see it."""
+        position_id = None
+        if self._is_hedging:
+            position_id = definition.position_id or own_position_id(definition.client_order_id)
+        return definition.instrument_id, definition.strategy_id, position_id
+
     def _reducible(self, order: VenueOrder) -> Decimal:
-        definition = order.definition
-        key = (definition.instrument_id, definition.strategy_id, definition.position_id)
-        held = self._held.get(key, ZERO)
+        held = self._held.get(self._position_key(order.definition), ZERO)
         against = -held if order.side is OrderSide.BUY else held
         return max(ZERO, against)
 
@@ -497,6 +510,7 @@ class SimulatedExchange:
                 instrument,
                 order.side.sign * order.leaves,
                 price,
+                order.definition.position_id,
             )
 
     def _lock(self, order: VenueOrder) -> None:

@@ -35,6 +35,20 @@ class FeeModel(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta
         share = instrument.maker_fee if is_maker else instrument.taker_fee
         return _of_notional(share, instrument, fill), instrument.settlement_currency
 
+    def estimate(self, instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+        """Return what a cash account sets aside for the fee of a buy, in the settlement currency.
+
+        The dearer of what making and taking liquidity would cost, at least 0; nothing for a fee in
+        another currency.
+        """
+        most = ZERO
+        for liquidity in (LiquiditySide.TAKER, LiquiditySide.MAKER):
+            facts = FillFacts(quantity, price, liquidity, is_first=True)
+            amount, unit = self.fee(instrument, facts)
+            if amount > most and unit == instrument.settlement_currency:
+                most = amount
+        return most
+
 
 class MakerTakerFeeModel(FeeModel, frozen=True, kw_only=True):
     """Shares of notional, whatever the instrument says.

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from workbench.engines.needs import holding_refusal
 from workbench.model.enums import AccountType, OrderManagement, parse_enum
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import AccountId, Venue, parse_name
-from workbench.model.instruments import DERIVATIVES, Instrument, to_decimal
+from workbench.model.instruments import Instrument, to_decimal
 from workbench.model.money import Currency, Money, currency
 from workbench.model.settings import SettingsMeta
 from workbench.sim.fee_models import FeeModel, MakerTakerFeeModel
@@ -42,9 +43,13 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
         name: The venue; by default that of the instruments.
         account_type: `"margin"` or `"cash"`.
         starting_balances: `"1_000_000 USD"`, a `Money`, or a list of them; by default 1,000,000 of
-            the first instrument's settlement currency.
-        base_currency: The one currency the account is kept in, or None.
+            the base currency, or else of the first instrument's settlement currency.
+        base_currency: The one currency the account is kept in, or None for as many as there are.
+            Profits and fees in others are converted at the middle prices of pairs that the data
+            brings, or at rates fixed by a strategy's `portfolio.rates`; where none is known, an
+            amount keeps its own currency.
         leverage: Divides margins.
+        leverages: The same for single instruments, such as `{"ETH/USDT-PERP.SIM": 5}`.
         order_management: `"netting"`: one position per instrument and strategy; `"hedging"`: one
             per order, or as an order names it.
         maker_fee, taker_fee: Shares of notional; by default the instrument's own.
@@ -71,6 +76,7 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
     starting_balances: Any = ()
     base_currency: Currency | None = None
     leverage: Decimal = Decimal(1)
+    leverages: dict[str, Decimal] | None = None
     order_management: OrderManagement = OrderManagement.NETTING
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
@@ -104,10 +110,13 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
         for fee in ("maker_fee", "taker_fee"):
             if getattr(self, fee) is not None:
                 exact[fee] = to_decimal(getattr(self, fee), fee)
+        if self.leverages is not None:
+            exact["leverages"] = _leverages(self.leverages)
         for field, value in exact.items():
             msgspec.structs.force_setattr(self, field, value)
-        if self.leverage < 1:
-            raise ConfigError(f"leverage must be 1 or more; got {self.leverage}")
+        for leverage in (self.leverage, *(self.leverages or {}).values()):
+            if leverage < 1:
+                raise ConfigError(f"leverage must be 1 or more; got {leverage}")
         if type(self.latency_ns) is not int or self.latency_ns < 0:
             raise ConfigError(
                 "latency_ns must be a whole number of nanoseconds, 0 or more;"
@@ -162,20 +171,20 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
                     f"venue {name} has no instrument; the instruments are of:"
                     f" {', '.join(venues) or 'none'}"
                 )
-            balances = (Money(Decimal(1_000_000), mine[0].settlement_currency),)
+            unit = self.base_currency or mine[0].settlement_currency
+            balances = (Money(Decimal(1_000_000), unit),)
         return msgspec.structs.replace(self, name=name, starting_balances=balances)
 
     def check_holds(self, instrument: Instrument) -> None:
         """Check that the account can hold an instrument.
 
         Raises:
-            ConfigError: If it is a derivative and the account is one of cash.
+            ConfigError: If the account is one of cash and it is a derivative, or a pair and the
+                account is kept in one currency.
         """
-        if self.account_type is AccountType.CASH and isinstance(instrument, DERIVATIVES):
-            raise ConfigError(
-                f"{instrument.id} is a {type(instrument).__name__}, which a cash account cannot"
-                " hold; use account_type='margin'"
-            )
+        reason = holding_refusal(self.account_type, self.base_currency, instrument)
+        if reason:
+            raise ConfigError(reason)
 
     @property
     def account_id(self) -> AccountId:
@@ -189,6 +198,15 @@ _MODELS: dict[str, type] = {
     "latency": LatencyModel,
     "session": TradingSession,
 }
+
+
+def _leverages(given: dict[str, Decimal]) -> dict[str, Decimal]:
+    if not isinstance(given, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            f"leverages maps instrument ids to numbers, such as {{'ETH/USDT-PERP.SIM': 5}};"
+            f" got {given!r}"
+        )
+    return {name: to_decimal(each, f"leverages[{name!r}]") for name, each in given.items()}
 
 
 def _balances(given: Any) -> Iterable[Money]:
