@@ -32,6 +32,7 @@ from workbench.model.errors import (
     DataError,
     InstrumentError,
     LifecycleError,
+    PriceError,
     StrategyError,
     WorkbenchError,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "PositionEvent",
     "PositionOpened",
     "PositionSide",
+    "PriceError",
     "PriceType",
     "Quote",
     "Replay",
