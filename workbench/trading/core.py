@@ -103,6 +103,7 @@ class TradingCore:
             allow_overfills=allow_overfills,
             align_positions=align_positions,
         )
+        self.risk.set_hedging(self.execution.router.hedging)
         self.lanes = Lanes(
             {
                 LaneName.DATA_COMMANDS: self.data.execute,

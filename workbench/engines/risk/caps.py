@@ -85,8 +85,8 @@ def _open_orders_check(limits: RiskLimits, cache: Cache, exposure: Exposure) -> 
         names = {one.client_order_id for one in cache.orders_open(instrument_id=where)}
         names.update(
             name
-            for name, (other, _) in exposure.claims.items()
-            if where in (None, other.instrument_id) and is_resting(other)
+            for name, claim in exposure.claims.items()
+            if where in (None, claim.order.instrument_id) and is_resting(claim.order)
         )
         names.discard(order.client_order_id)
         if len(names) < most:

@@ -8,10 +8,9 @@ from decimal import Decimal
 import msgspec
 
 from workbench.engines.cache import Cache
-from workbench.engines.needs import Need
 from workbench.engines.risk import definition as defined
 from workbench.engines.risk.caps import Check, exposure_checks, size_checks
-from workbench.engines.risk.exposure import Exposure, pricing, rest_of
+from workbench.engines.risk.exposure import Claim, Exposure, pricing, rest_of
 from workbench.engines.risk.funds import Funds
 from workbench.engines.risk.limits import OnLoss, RiskLimits, of_instrument
 from workbench.engines.risk.loss import DayLoss
@@ -19,7 +18,7 @@ from workbench.engines.risk.refusals import Refusal
 from workbench.model.commands import ModifyOrder
 from workbench.model.enums import OrderStatus, OrderType, TimeInForce, TradingState
 from workbench.model.events import PLAIN, OrderInitialized
-from workbench.model.identifiers import InstrumentId
+from workbench.model.identifiers import AccountId, ClientId, InstrumentId
 from workbench.model.instruments import Future, Instrument
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
@@ -61,9 +60,10 @@ class Checks:
         self._size_checks = size_checks(limits)
         self._exposure_checks = exposure_checks(limits, cache, exposure)
 
-    def submit(self, order: OrderInitialized) -> Refusal | Need | None:
-        """Return why an order may not leave, or what it will tie up."""
+    def submit(self, order: OrderInitialized, client_id: ClientId | None) -> Refusal | Claim:
+        """Return why an order may not leave to a client, or what it will tie up."""
         exposure = self._exposure
+        exposure.client_id = client_id
         if order.reduce_only and not exposure.reduces(order, order.quantity):
             return self._not_reducing(order)
         instrument = self._cache.instrument(order.instrument_id)
@@ -84,10 +84,10 @@ class Checks:
         refusal = self._check_notional(order.quantity, price, instrument)
         if refusal is not None:
             return refusal
-        need = self._funds.check(order, price, instrument)
-        if isinstance(need, Refusal):
-            return need
-        return self._check_surroundings(order, instrument) or need
+        claim = self._funds.check(order, price, instrument)
+        if isinstance(claim, Refusal):
+            return claim
+        return self._check_surroundings(order, instrument, claim.account_id) or claim
 
     def _check_definition(self, order: OrderInitialized, instrument: Instrument) -> Refusal | None:
         # What cannot fail is not asked: most orders are plain market and limit orders.
@@ -110,7 +110,7 @@ class Checks:
         return defined.active_refusal(instrument, self._clock.timestamp_ns())
 
     def _check_surroundings(
-        self, order: OrderInitialized, instrument: Instrument
+        self, order: OrderInitialized, instrument: Instrument, account_id: AccountId | None
     ) -> Refusal | None:
         """Check what is around an order: the age of the market, the state, configured limits."""
         refusal = None
@@ -120,7 +120,7 @@ class Checks:
                 f"the loop was stalled and no fresh quote of {instrument.id} has come since",
             )
         if refusal is None and self._loss is not None:
-            refusal = self._check_loss(self._loss, order)
+            refusal = self._check_loss(self._loss, order, account_id)
         if refusal is None and self.state is not TradingState.ACTIVE:
             refusal = self._check_state(order)
         if refusal is None and self._exposure_checks:
@@ -129,6 +129,7 @@ class Checks:
 
     def modify(self, command: ModifyOrder) -> OrderInitialized | Refusal:
         """Return what an order will be, or why it may not become that."""
+        self._exposure.client_id = command.client_id
         order = self._cache.order(command.client_order_id)
         instrument = self._cache.instrument(command.instrument_id)
         if order is None or instrument is None:
@@ -156,7 +157,7 @@ class Checks:
         if refusal is None and not is_emulated:
             refusal = self._funds.check_growth(order, rest, instrument)
         if refusal is None and self._loss is not None and changed.quantity > order.quantity:
-            refusal = self._check_loss(self._loss, rest)
+            refusal = self._check_loss(self._loss, rest, order.account_id)
         if refusal is None and self.state is not TradingState.ACTIVE:
             refusal = self._check_state(rest)
         if refusal is None and changed.quantity > order.quantity:
@@ -198,8 +199,10 @@ class Checks:
             )
         return None
 
-    def _check_loss(self, loss: DayLoss, order: OrderInitialized) -> Refusal | None:
-        refusal = loss.look(order.instrument_id)
+    def _check_loss(
+        self, loss: DayLoss, order: OrderInitialized, account_id: AccountId | None
+    ) -> Refusal | None:
+        refusal = None if account_id is None else loss.look(account_id)
         if refusal is None or self._exposure.shrinks(order):
             return None
         is_known = refusal.code == "MAX_LOSS_PER_DAY"

@@ -29,13 +29,13 @@ then it is checked again like a new one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk.caps import MinuteRate
 from workbench.engines.risk.checks import Checks, changed_by
-from workbench.engines.risk.exposure import Claim, Exposure, pricing
+from workbench.engines.risk.exposure import Exposure, pricing
 from workbench.engines.risk.funds import Funds
 from workbench.engines.risk.limits import OnExcess, OnLoss, RiskLimits
 from workbench.engines.risk.loss import DayLoss
@@ -59,7 +59,7 @@ from workbench.model.events import (
     OrderModifyRejected,
     about,
 )
-from workbench.model.identifiers import InstrumentId
+from workbench.model.identifiers import AccountId, InstrumentId
 from workbench.model.orders import Order
 from workbench.model.risk_events import LossLimitReached, RiskEvent, TradingStateChanged
 from workbench.runtime.clock import Clock
@@ -113,7 +113,7 @@ class RiskEngine:
         self._claims = self._exposure.claims
         self._minute = MinuteRate(self.limits, clock) if self.limits.orders_per_minute else None
         self._loss = (
-            DayLoss(self.limits, profits, cache, clock, self._on_loss)
+            DayLoss(self.limits, profits, clock, self._on_loss)
             if self.limits.max_loss_per_day
             else None
         )
@@ -161,6 +161,10 @@ class RiskEngine:
     @is_stale.setter
     def is_stale(self, guard: Callable[[InstrumentId], bool]) -> None:
         self._checks.is_stale = guard
+
+    def set_hedging(self, accounts: Container[AccountId]) -> None:
+        """Say which accounts keep positions apart; who opens accounts may add to it later."""
+        self._exposure.hedging = accounts
 
     def set_trading_state(self, state: TradingState) -> None:
         """Let everything through (ACTIVE), only what reduces (REDUCING), or nothing (HALTED).
@@ -222,19 +226,19 @@ class RiskEngine:
         """Note what the account shows of an order from now on, or that it is over."""
         self._exposure.on_event(event)
         if self._loss is not None and type(event) is OrderFilled:
-            self._loss.look(event.instrument_id)
+            self._loss.look(event.account_id)
 
     # Submits
 
     def _submit(self, command: SubmitOrder) -> None:
         order = command.order
-        checked = self._checks.submit(order)
+        checked = self._checks.submit(order, command.client_id)
         if isinstance(checked, Refusal):
             self._deny(command, checked)
-        elif order.terms is not PLAIN and self.waits_here(order):
+        elif _may_wait(order) and self.waits_here(order):
             self._send_command(command)
         else:
-            self._claims[order.client_order_id] = Claim(order, checked)
+            self._claims[order.client_order_id] = checked
             if self._minute is None:
                 self._submits.put(command)
             else:
@@ -256,11 +260,11 @@ class RiskEngine:
         self._exposure.examine(command.orders)
         try:
             for order in command.orders:
-                checked = self._checks.submit(order)
+                checked = self._checks.submit(order, command.client_id)
                 if isinstance(checked, Refusal):
                     self._unclaim(command)
                     return checked, order
-                self._claims[order.client_order_id] = Claim(order, checked)
+                self._claims[order.client_order_id] = checked
         finally:
             self._exposure.examine(())
         for order in command.orders:
@@ -295,10 +299,12 @@ class RiskEngine:
         self._unclaim(command)
         if isinstance(command, SubmitOrder):
             order = command.order
-            checked = self._checks.submit(order)
-            if not isinstance(checked, Refusal):
-                self._claims[order.client_order_id] = Claim(order, checked)
-            failed = (checked, order) if isinstance(checked, Refusal) else None
+            checked = self._checks.submit(order, command.client_id)
+            if isinstance(checked, Refusal):
+                failed = checked, order
+            else:
+                self._claims[order.client_order_id] = checked
+                failed = None
         else:
             failed = self._check_list(command)
         if failed is None and self._minute is not None:
@@ -418,6 +424,11 @@ _STATE_ON_LOSS = {
     OnLoss.REDUCING: TradingState.REDUCING,
     OnLoss.HALTED: TradingState.HALTED,
 }
+
+
+def _may_wait(order: OrderInitialized) -> bool:
+    """Return whether an order has anything that could be watched on our side."""
+    return order.terms is not PLAIN or order.trigger_price is not None
 
 
 def _is_emulated(order: OrderInitialized) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.needs import Need
+from workbench.model.enums import OrderSide
 from workbench.model.events import (
     OrderCancelRejected,
     OrderEvent,
@@ -22,8 +23,15 @@ from workbench.model.events import (
     OrderSubmitted,
     OrderUpdated,
 )
-from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
-from workbench.model.instruments import Instrument
+from workbench.model.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    venue_of,
+)
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 
@@ -33,6 +41,7 @@ class Claim(NamedTuple):
 
     order: OrderInitialized
     need: Need | None
+    account_id: AccountId | None
 
 
 class Working(NamedTuple):
@@ -74,11 +83,15 @@ class Exposure:
         claims: Orders that passed and that their account does not show yet.
         changes: Modifications that passed and were not answered, oldest first, as what the order
             becomes.
+        hedging: The accounts that keep positions apart.
+        client_id: The client that the command being checked names.
     """
 
     def __init__(self, cache: Cache) -> None:
         self.claims: dict[ClientOrderId, Claim] = {}
         self.changes: dict[ClientOrderId, deque[OrderInitialized]] = {}
+        self.hedging: Container[AccountId] = frozenset[AccountId]()
+        self.client_id: ClientId | None = None
         self._cache = cache
         self._listed: dict[ClientOrderId, OrderInitialized] = {}
 
@@ -96,7 +109,7 @@ class Exposure:
             need = claim.need
             if need is not None:
                 rest = need._replace(amount=need.amount * order.leaves_quantity / order.quantity)
-                self.claims[event.client_order_id] = Claim(claim.order, rest)
+                self.claims[event.client_order_id] = claim._replace(need=rest)
             return
         del self.claims[event.client_order_id]
 
@@ -127,18 +140,26 @@ class Exposure:
         return None if parent_id is None else self._listed.get(parent_id)
 
     def held(self, order: OrderInitialized) -> Decimal:
-        """Return the signed position that an order is for: the one it names, else its strategy's.
+        """Return the signed position that an order is for: its strategy's.
 
-        With what a parent in the list being examined will add to it.
+        Where positions are kept apart it is the one the order names, or else a new one. A parent in
+        the list being examined counts with what it will add.
         """
-        if order.position_id is not None:
-            position = self._cache.position(order.position_id)
-            held = ZERO if position is None else position.signed_quantity
+        if self.hedging and self._is_hedged(order):
+            held = self._named(order.position_id)
         else:
             held = self._cache.net_quantity(order.instrument_id, order.strategy_id)
         if self._listed and (parent := self.parent(order)) is not None:
             held += parent.side.sign * parent.quantity
         return held
+
+    def _is_hedged(self, order: OrderInitialized) -> bool:
+        account = self._cache.account_for(venue_of(order.instrument_id), self.client_id)
+        return account is not None and account.account_id in self.hedging
+
+    def _named(self, position_id: PositionId | None) -> Decimal:
+        position = None if position_id is None else self._cache.position(position_id)
+        return ZERO if position is None else position.signed_quantity
 
     def reduces(self, order: OrderInitialized, quantity: Decimal) -> bool:
         """Return whether trading `quantity` on the order's side shrinks or closes its position."""
@@ -187,7 +208,8 @@ class Exposure:
         for order in self._cache.orders_open(instrument_id=instrument_id, strategy_id=strategy_id):
             seen.add(order.client_order_id)
             yield Working(order.client_order_id, order, order.leaves_quantity)
-        for name, (definition, _) in self.claims.items():
+        for name, claim in self.claims.items():
+            definition = claim.order
             if (
                 name not in seen
                 and definition.instrument_id == instrument_id
@@ -195,16 +217,20 @@ class Exposure:
             ):
                 yield Working(name, definition, definition.quantity)
 
-    def being_sold(self, instrument: Instrument) -> Decimal:
-        """Return what resting orders are about to sell and no claim counts."""
-        return sum(
-            (
-                order.leaves_quantity
-                for order in self._cache.orders_open(instrument_id=instrument.id)
-                if order.side.sign < 0 and order.client_order_id not in self.claims
-            ),
-            ZERO,
-        )
+    def unsold(self, instrument_id: InstrumentId, account_id: AccountId) -> Decimal:
+        """Return what an account holds and no resting order sells; claims are not counted."""
+        total = ZERO
+        for position in self._cache.positions_open(instrument_id=instrument_id):
+            if position.account_id == account_id:
+                total += position.signed_quantity
+        for order in self._cache.orders_open(instrument_id=instrument_id):
+            if (
+                order.side is OrderSide.SELL
+                and order.account_id == account_id
+                and order.client_order_id not in self.claims
+            ):
+                total -= order.leaves_quantity
+        return total
 
 
 def _counts_beside(other: Working, order: OrderInitialized) -> bool:

@@ -7,11 +7,11 @@ from decimal import Decimal
 from workbench.engines.cache import Cache
 from workbench.engines.needs import Need, account_need, growth_of, holding_refusal
 from workbench.engines.rates import Convert
-from workbench.engines.risk.exposure import Exposure, pricing, rest_of
+from workbench.engines.risk.exposure import Claim, Exposure, pricing, rest_of
 from workbench.engines.risk.refusals import Refusal
 from workbench.model.enums import AccountType, ContingencyType
 from workbench.model.events import AccountState, OrderInitialized
-from workbench.model.identifiers import ClientOrderId
+from workbench.model.identifiers import AccountId, ClientOrderId
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
@@ -35,11 +35,20 @@ class Funds:
 
     def check(
         self, order: OrderInitialized, price: Decimal, instrument: Instrument
-    ) -> Need | Refusal | None:
-        """Return what the order will tie up, or why the account cannot bear it."""
-        account = self._cache.account_at(instrument.venue)
+    ) -> Claim | Refusal:
+        """Return what the order will tie up, or why the account cannot bear it.
+
+        The account is that of the client which the command names, else the venue's first.
+        """
+        account = self._cache.account_for(instrument.venue, self._exposure.client_id)
         if account is None:
             return _no_account(instrument)
+        need = self._bearable(order, price, instrument, account)
+        return need if isinstance(need, Refusal) else Claim(order, need, account.account_id)
+
+    def _bearable(
+        self, order: OrderInitialized, price: Decimal, instrument: Instrument, account: AccountState
+    ) -> Need | Refusal | None:
         if account.account_type is AccountType.MARGIN:
             if not instrument.margin_init or order.reduce_only:
                 return None
@@ -64,7 +73,7 @@ class Funds:
 
         What shrinks passes, whatever the account has.
         """
-        account = self._cache.account_at(instrument.venue)
+        account = self._account_of(order, instrument)
         if account is None:
             return _no_account(instrument)
         price = pricing(rest)
@@ -119,11 +128,10 @@ class Funds:
     ) -> Refusal | None:
         """Return a refusal if a need is above what is free and what is tied up for it already."""
         if need.unit == instrument.id:
-            held = self._cache.net_quantity(instrument.id)
-            free = held - self._exposure.being_sold(instrument)
+            free = self._exposure.unsold(instrument.id, account.account_id)
         else:
             free = _free(account, need.unit)
-        free -= self._claimed(need.unit)
+        free -= self._claimed(need.unit, account.account_id)
         if need.amount - own <= free:
             return None
         of_own = f" beyond the {own} {whose}" if own else ""
@@ -132,6 +140,9 @@ class Funds:
             f"needs {need.amount - own} {need.unit}{of_own}; {free} {need.unit} of"
             f" {account.account_id} is free",
         )
+
+    def _account_of(self, order: Order, instrument: Instrument) -> AccountState | None:
+        return self._cache.account_for(instrument.venue, None, order.account_id)
 
     # What others tie up
 
@@ -163,7 +174,7 @@ class Funds:
     def _being_added(self, order: Order) -> Need:
         """Return what modifications on their way may add to what an order ties up."""
         instrument = self._cache.require_instrument(order.instrument_id)
-        account = self._cache.account_at(instrument.venue)
+        account = self._account_of(order, instrument)
         most = _NOTHING
         if account is None:
             return most
@@ -176,19 +187,21 @@ class Funds:
         shown = self._tied_up(order, instrument, account).amount
         return most._replace(amount=max(ZERO, most.amount - shown))
 
-    def _claimed(self, unit: str) -> Decimal:
+    def _claimed(self, unit: str, account_id: AccountId) -> Decimal:
         total = ZERO
         for claim in self._exposure.claims.values():
             need = claim.need
-            if need is not None and need.unit == unit:
+            if need is not None and need.unit == unit and claim.account_id == account_id:
                 total += need.amount
         for client_order_id in self._exposure.changes:
-            total += self._added(client_order_id, unit)
+            total += self._added(client_order_id, unit, account_id)
         return total
 
-    def _added(self, client_order_id: ClientOrderId, unit: str) -> Decimal:
+    def _added(self, client_order_id: ClientOrderId, unit: str, account_id: AccountId) -> Decimal:
         order = self._cache.order(client_order_id)
-        added = _NOTHING if order is None else self._being_added(order)
+        if order is None or order.account_id not in (None, account_id):
+            return ZERO
+        added = self._being_added(order)
         return added.amount if added.unit == unit else ZERO
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
-from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk.limits import RiskLimits
 from workbench.engines.risk.refusals import Refusal
 from workbench.model.errors import PriceError
-from workbench.model.events import OrderInitialized, TimeEvent
-from workbench.model.identifiers import InstrumentId, venue_of
+from workbench.model.events import TimeEvent
+from workbench.model.identifiers import AccountId
 from workbench.model.money import Money
 from workbench.model.risk_events import LossLimitReached
 from workbench.runtime.clock import Clock
@@ -50,7 +49,6 @@ class DayLoss:
     Args:
         limits: With `max_loss_per_day`.
         portfolio: For profits, in each limit's currency.
-        cache: For which account an order is of.
         clock: Whose day.
         on_reached: Told once a day for each limit.
     """
@@ -59,25 +57,23 @@ class DayLoss:
         self,
         limits: RiskLimits,
         portfolio: Portfolio,
-        cache: Cache,
         clock: Clock,
         on_reached: Callable[[LossLimitReached], None],
     ) -> None:
         given = limits.max_loss_per_day
         by_account = given if isinstance(given, dict) else {}
         self._by_account = {
-            name: _Limit(name, Money.parse(text)) for name, text in by_account.items()
+            AccountId(name): _Limit(name, Money.parse(text)) for name, text in by_account.items()
         }
         self._of_all = _Limit(None, Money.parse(given)) if isinstance(given, str) else None
         self._portfolio = portfolio
-        self._cache = cache
         self._clock = clock
         self._on_reached = on_reached
         self._day = -1
 
-    def look(self, instrument_id: InstrumentId) -> Refusal | None:
-        """Return why nothing may grow in an instrument now; tell of a limit when it is reached."""
-        limit = self._limit(instrument_id)
+    def look(self, account_id: AccountId) -> Refusal | None:
+        """Return why nothing may grow in an account now; tell of a limit when it is reached."""
+        limit = self._of_all or self._by_account.get(account_id)
         if limit is None:
             return None
         self._turn_day()
@@ -95,16 +91,6 @@ class DayLoss:
             f"the day's loss{whose} came to {reached.loss} {reached.currency}, at its limit of"
             f" {reached.limit}; nothing may grow until 00:00 UTC",
         )
-
-    def before(self, order: OrderInitialized) -> None:
-        """Take the day's first value before its first order can change it."""
-        self.look(order.instrument_id)
-
-    def _limit(self, instrument_id: InstrumentId) -> _Limit | None:
-        if self._of_all is not None:
-            return self._of_all
-        account = self._cache.account_at(venue_of(instrument_id))
-        return None if account is None else self._by_account.get(account.account_id)
 
     def _limits(self) -> list[_Limit]:
         return [self._of_all] if self._of_all is not None else list(self._by_account.values())
