@@ -1,0 +1,193 @@
+"""What contingencies followed on our side demand of orders at their venues.
+
+Each demand is a command of our own, which no risk check sees. It is asked for until it is done:
+again when it is refused, for an order that its venue had not accepted then once it has. What fills
+before it arrives cannot be undone; if it may hurt (a reduce-only order cannot) it is reported, as
+is what was refused for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from workbench.engines.cache import Cache
+from workbench.model.commands import CancelOrder, ModifyOrder, TradingCommand
+from workbench.model.enums import OrderStatus
+from workbench.model.events import (
+    OrderCancelRejected,
+    OrderEvent,
+    OrderFilled,
+    OrderModifyRejected,
+)
+from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
+from workbench.model.orders import Order
+from workbench.runtime.clock import Clock
+
+TRIES = 3
+"""How often a demand is asked for before it counts as refused for good."""
+
+_NOT_NOW = frozenset({OrderStatus.RELEASED, OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})
+"""While an order is so, what its venue refused is not asked for again."""
+
+
+class ContingencyFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a contingency demands could not be done, or came too late."""
+
+    strategy_id: StrategyId
+    instrument_id: InstrumentId
+    client_order_id: ClientOrderId
+    reason: str
+    ts_event: int
+
+
+class _Demand(msgspec.Struct, eq=False):
+    """What is demanded of an order: another quantity, or (None) its end.
+
+    Attributes:
+        reason: Why it is demanded.
+        tries: How often it was asked for.
+        is_due: It is to be asked for as soon as the order's state allows it.
+        refusal: What the venue said last.
+    """
+
+    quantity: Decimal | None
+    reason: str
+    tries: int = 0
+    is_due: bool = False
+    refusal: str = ""
+
+
+class Demands:
+    """Asks for what contingencies demand until it is done.
+
+    Args:
+        cache: What is known.
+        clock: For the time of commands.
+        send: Takes our commands; they come back by `take` before they leave.
+        failed: Told of what could not be done.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        clock: Clock,
+        send: Callable[[TradingCommand], None],
+        failed: Callable[[ContingencyFailed], None],
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._send = send
+        self._failed = failed
+        self._demands: dict[ClientOrderId, _Demand] = {}
+        self._sent: list[CancelOrder | ModifyOrder] = []
+
+    def __contains__(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether something is demanded of an order."""
+        return client_order_id in self._demands
+
+    def end(self, client_order_id: ClientOrderId, reason: str) -> None:
+        """Demand that an order ends."""
+        self._demand(client_order_id, _Demand(None, reason))
+
+    def resize(self, client_order_id: ClientOrderId, quantity: Decimal, reason: str) -> None:
+        """Demand that an order has another quantity."""
+        self._demand(client_order_id, _Demand(quantity, reason))
+
+    def _demand(self, key: ClientOrderId, demand: _Demand) -> None:
+        self._demands.pop(key, None)
+        order = self._cache.order(key)
+        if order is not None and not order.is_closed:
+            self._demands[key] = demand
+            self._ask(order, demand)
+
+    def _ask(self, order: Order, demand: _Demand) -> None:
+        demand.tries += 1
+        demand.is_due = False
+        fields: dict[str, Any] = {
+            "strategy_id": order.strategy_id,
+            "instrument_id": order.instrument_id,
+            "client_order_id": order.client_order_id,
+            "ts_init": self._clock.timestamp_ns(),
+        }
+        quantity = demand.quantity
+        if quantity is None:
+            command = CancelOrder(**fields)
+        else:
+            command = ModifyOrder(quantity=quantity, **fields)
+        self._sent.append(command)
+        self._send(command)
+
+    # Commands
+
+    def is_ours(self, command: TradingCommand) -> bool:
+        """Return whether a command was sent from here."""
+        return any(one is command for one in self._sent)
+
+    def take(self, command: CancelOrder | ModifyOrder) -> bool:
+        """Return whether a command that was sent from here is still to leave."""
+        self._sent = [one for one in self._sent if one is not command]
+        demand = self._demands.get(command.client_order_id)
+        order = self._cache.order(command.client_order_id)
+        wanted = command.quantity if isinstance(command, ModifyOrder) else None
+        if demand is None or demand.quantity != wanted or order is None:
+            return False  # done, or something else is demanded by now
+        # Another cancel may be on its way; should it be refused, this is asked for again.
+        demand.is_due = order.status is OrderStatus.PENDING_CANCEL
+        return not demand.is_due
+
+    # Events
+
+    def on_event(self, event: OrderEvent) -> None:
+        """See what became of an order of which something is demanded."""
+        demand = self._demands.get(event.client_order_id)
+        order = self._cache.order(event.client_order_id)
+        if demand is None or order is None:
+            return
+        if isinstance(event, OrderFilled) and not order.reduce_only:
+            self._check_overtaken(order, demand, event)
+        if order.is_closed or demand.quantity == order.quantity:
+            del self._demands[order.client_order_id]
+        elif demand.quantity is not None and order.filled_quantity >= demand.quantity:
+            # More was filled than it should have been cut to: what is left must go.
+            self.end(order.client_order_id, demand.reason)
+        else:
+            refused = OrderCancelRejected if demand.quantity is None else OrderModifyRejected
+            if isinstance(event, refused):
+                demand.is_due, demand.refusal = True, event.reason
+            if demand.is_due and order.status not in _NOT_NOW:
+                self._ask_again(order, demand)
+
+    def _ask_again(self, order: Order, demand: _Demand) -> None:
+        if demand.tries < TRIES:
+            self._ask(order, demand)
+            return
+        del self._demands[order.client_order_id]
+        asked = "a cancel" if demand.quantity is None else f"a quantity of {demand.quantity}"
+        self.fail(
+            order, f"{asked} was refused {TRIES} times ({demand.refusal}), though {demand.reason}"
+        )
+
+    def _check_overtaken(self, order: Order, demand: _Demand, fill: OrderFilled) -> None:
+        if demand.quantity is None:
+            what = "it was being cancelled"
+        elif order.filled_quantity > demand.quantity:
+            what = f"it was being cut to {demand.quantity}"
+        else:
+            return
+        self.fail(order, f"{fill.quantity} of it filled while {what}: {demand.reason}")
+
+    def fail(self, order: Order, reason: str) -> None:
+        """Report what a contingency could not bring about."""
+        self._failed(
+            ContingencyFailed(
+                strategy_id=order.strategy_id,
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
+                reason=reason,
+                ts_event=self._clock.timestamp_ns(),
+            )
+        )

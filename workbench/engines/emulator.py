@@ -1,0 +1,524 @@
+"""The order emulator: what a venue lacks is done on our side.
+
+It stands between risk and execution. An order that asks for it (`emulation_trigger`), whose
+trigger its client does not take, or that depends on another order in a way its client does not
+know, is held here as EMULATED; all else is handed on untouched. When what it waits for comes it is
+RELEASED and goes through risk once more, as the order it became: it may be denied then.
+
+A held order can be modified and cancelled like any other; nothing of that reaches a client. Its
+GTD or DAY time ends here. A LIMIT with an emulation trigger is held until that price reaches its
+limit; a MARKET order has nothing to wait for and is not held.
+
+Lists: one that its client can be given whole is handed on whole. Another is taken apart: each order
+goes on alone, without its links, and these are followed here (`Contingencies`). What they demand of
+an order at the venue is asked for with a command of our own, which passes no risk check, and again
+if it is refused; what fills before such a cancel or change arrives cannot be undone: if it may hurt
+(a reduce-only order cannot) it is reported, as is what was refused for good.
+
+It is synchronous, does no I/O, and does not know which set-up it is part of. Everything it decides
+goes into the channels, so that nothing is entered while another callback runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from workbench.engines.cache import Cache
+from workbench.engines.clients import Capabilities, ExecutionClient
+from workbench.engines.contingency import Contingencies, ContingencyActions
+from workbench.engines.demands import ContingencyFailed, Demands
+from workbench.engines.held_orders import (
+    Held,
+    Stage,
+    alone,
+    bare_terms,
+    of_list,
+    trigger_of,
+    watch_of,
+    whole_ticks,
+)
+from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, limit_behind
+from workbench.engines.watching import DataSource, Listener, MarketWatch
+from workbench.model.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    ModifyOrder,
+    SubmitOrder,
+    SubmitOrderList,
+    Subscribe,
+    TradingCommand,
+    Unsubscribe,
+)
+from workbench.model.enums import (
+    ContingencyType,
+    OrderManagement,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    TriggerType,
+)
+from workbench.model.errors import ClientError
+from workbench.model.events import (
+    OrderCanceled,
+    OrderDenied,
+    OrderEmulated,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderInitialized,
+    OrderRejected,
+    OrderReleased,
+    OrderUpdated,
+    TimeEvent,
+    about,
+)
+from workbench.model.identifiers import ClientOrderId
+from workbench.runtime.clock import Clock
+
+_WATCHABLE = TRIGGERED | {OrderType.LIMIT}
+_OVER: dict[type[OrderEvent], str] = {
+    OrderDenied: "denied",
+    OrderRejected: "rejected",
+    OrderCanceled: "canceled",
+    OrderExpired: "expired",
+}
+
+
+class Venues(Protocol):
+    """What commands are handed on to: the execution engine."""
+
+    def execute(self, command: TradingCommand) -> None:
+        """Send one command to the client it is for."""
+
+    def client_for(self, command: TradingCommand) -> ExecutionClient:
+        """Return the client that a command is for.
+
+        Raises:
+            ClientError: If there is none.
+        """
+        ...
+
+
+class Outlets(msgspec.Struct, frozen=True):
+    """Where the emulator puts what it decides.
+
+    Attributes:
+        event: Takes events; the execution events.
+        command: Takes commands of our own; the trading commands.
+        subscription: Takes subscriptions; the data commands.
+        submit: Takes orders that were released; risk.
+        failed: Takes contingencies that failed.
+    """
+
+    event: Callable[[OrderEvent], None]
+    command: Callable[[TradingCommand], None]
+    subscription: Callable[[Subscribe | Unsubscribe], None]
+    submit: Callable[[SubmitOrder], None]
+    failed: Callable[[ContingencyFailed], None]
+
+
+class OrderEmulator:
+    """Holds orders whose triggers and links are watched on our side.
+
+    Args:
+        cache: What is known.
+        clock: For times in force.
+        venues: What is handed on to.
+        data: Where the market comes from.
+        outlets: Where decisions go.
+
+    Attributes:
+        watch: The market as triggers see it; a subscriber of the data engine.
+    """
+
+    def __init__(
+        self, cache: Cache, clock: Clock, venues: Venues, data: DataSource, outlets: Outlets
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._venues = venues
+        self._outlets = outlets
+        listener = Listener(self._moved, self._release)
+        self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
+        self._links = Contingencies(
+            ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
+        )
+        self._held: dict[ClientOrderId, Held] = {}
+        self._count = 0
+        # Submits that are on their way through risk of orders that ended meanwhile.
+        self._dropped: set[ClientOrderId] = set()
+        self._demands = Demands(cache, clock, outlets.command, outlets.failed)
+
+    # Commands
+
+    def execute(self, command: TradingCommand) -> None:
+        """Hold what must be held, do what is asked of what is held, hand on the rest."""
+        if isinstance(command, SubmitOrder):
+            self._submit(command)
+        elif isinstance(command, SubmitOrderList):
+            self._submit_list(command)
+        elif self._demands.is_ours(command):
+            self._execute_ours(command)
+        elif not self._held:
+            self._venues.execute(command)
+        elif isinstance(command, CancelAllOrders):
+            self._cancel_all(command)
+        else:
+            held = self._held.get(command.client_order_id)
+            if held is None:
+                self._venues.execute(command)
+            elif isinstance(command, CancelOrder):
+                self._end(held, OrderCanceled)
+            elif isinstance(command, ModifyOrder):
+                self._modify(held, command)
+            # A query is not for the venue: it does not know the order.
+
+    def _submit(self, command: SubmitOrder) -> None:
+        key = command.client_order_id
+        if key in self._dropped:
+            self._dropped.remove(key)
+            return
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._venues.execute(command)
+            for later in held.later:
+                self._venues.execute(later)
+            return
+        order = command.order
+        if order.order_type in _WATCHABLE:
+            capabilities = self._capabilities(command)
+            if capabilities is not None and self._trigger_type(order, capabilities) is not None:
+                self._hold(command, capabilities)
+                return
+        self._venues.execute(command)
+
+    def _submit_list(self, command: SubmitOrderList) -> None:
+        capabilities = self._capabilities(command)
+        if capabilities is None or not any(
+            capabilities.to_emulate(order) or self._trigger_type(order, capabilities) is not None
+            for order in command.orders
+        ):
+            self._venues.execute(command)
+            return
+        lacking = [order for order in command.orders if capabilities.missing(order)]
+        if lacking:
+            # It is denied as a whole, where every other one is.
+            self._venues.execute(command)
+            return
+        self._links.add(command.orders)
+        for order in command.orders:
+            single = of_list(command, order)
+            waits = self._links.is_held(order.client_order_id)
+            if waits or self._trigger_type(order, capabilities) is not None:
+                self._hold(single, capabilities, waits=waits)
+            else:
+                self._venues.execute(single)
+
+    def _capabilities(self, command: SubmitOrder | SubmitOrderList) -> Capabilities | None:
+        try:
+            return self._venues.client_for(command).capabilities
+        except ClientError:
+            return None  # execution denies it
+
+    def _trigger_type(
+        self, order: OrderInitialized, capabilities: Capabilities
+    ) -> TriggerType | None:
+        """Return by which price its trigger is watched here; None where the venue does it."""
+        if order.order_type not in _WATCHABLE or capabilities.missing(order):
+            return None
+        asked = order.terms.emulation_trigger
+        if asked is not None:
+            return asked
+        return order.terms.trigger_type if capabilities.trigger_to_emulate(order) else None
+
+    def waits_here(self, order: OrderInitialized) -> bool:
+        """Return whether an order will be held here, and does not leave now."""
+        held = self._held.get(order.client_order_id)
+        if held is not None:
+            return held.stage is not Stage.RELEASING
+        capabilities = self._capabilities(alone(order))
+        if capabilities is None:
+            return False
+        is_child = order.terms.parent_order_id is not None
+        return self._trigger_type(order, capabilities) is not None or (
+            is_child and bool(capabilities.link_to_emulate(order))
+        )
+
+    def _execute_ours(self, command: TradingCommand) -> None:
+        assert isinstance(command, (CancelOrder, ModifyOrder))
+        if not self._demands.take(command):
+            return
+        held = self._held.get(command.client_order_id)
+        if held is not None:
+            held.later.append(command)  # it is on its way through risk
+        else:
+            self._venues.execute(command)
+
+    # Holding
+
+    def _hold(
+        self, command: SubmitOrder, capabilities: Capabilities, *, waits: bool = False
+    ) -> None:
+        order = command.order
+        instrument = self._cache.require_instrument(order.instrument_id)
+        trigger_type = self._trigger_type(order, capabilities)
+        refusal = self._watch_refusal(order, trigger_type, capabilities)
+        if refusal:
+            fields = about(order, self._clock.timestamp_ns())
+            self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=refusal, **fields))
+            return
+        self._count += 1
+        held = Held(
+            command=command,
+            definition=order,
+            instrument=instrument,
+            sequence=self._count,
+            stage=Stage.WAITING if waits else Stage.WATCHED,
+            quantity=order.quantity,
+            price=order.price,
+            trigger_price=order.trigger_price,
+        )
+        if trigger_type is not None:
+            held.watch = watch_of(order, trigger_type, instrument)
+        self._held[order.client_order_id] = held
+        self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
+        self._set_expiry(held)
+        if not waits:
+            self.watch.add(held)
+
+    def _watch_refusal(
+        self,
+        order: OrderInitialized,
+        trigger_type: TriggerType | None,
+        capabilities: Capabilities,
+    ) -> str:
+        if trigger_type is None:
+            return ""
+        becomes = AFTER_TRIGGER.get(order.order_type, order.order_type)
+        if becomes not in capabilities.order_types:
+            return (
+                f"it would be released as a {becomes.value} order, which its client does not take"
+            )
+        if not self.watch.can_watch(order.instrument_id, trigger_type):
+            what = f"a {trigger_type.value} trigger of {order.instrument_id}"
+            return f"no data client has data for {what}"
+        return ""
+
+    def _moved(self, held: Held) -> None:
+        """Tell of a trailing trigger that has moved."""
+        watch = held.watch
+        assert watch is not None
+        trigger = watch.trigger
+        assert trigger is not None
+        increment = held.instrument.price_increment
+        held.trigger_price = increment * trigger
+        price = None
+        if held.definition.order_type is OrderType.TRAILING_STOP_LIMIT:
+            limit = limit_behind(trigger, watch.side, held.definition.terms, held.instrument)
+            price = held.price = increment * limit
+        self._update(held, trigger_price=held.trigger_price, price=price, is_unasked=True)
+
+    def _update(self, held: Held, **changes: Any) -> None:
+        fields = about(held.definition, self._clock.timestamp_ns())
+        self._outlets.event(OrderUpdated(**changes, **fields))
+
+    def _modify(self, held: Held, command: ModifyOrder) -> None:
+        if held.stage is Stage.RELEASING:
+            held.later.append(command)
+            return
+        watch = held.watch
+        if command.quantity is not None:
+            held.quantity = command.quantity
+        if command.price is not None:
+            held.price = command.price
+        if command.trigger_price is not None:
+            held.trigger_price = command.trigger_price
+        if watch is not None:
+            trigger = trigger_of(held.definition.order_type, command.price, command.trigger_price)
+            if trigger is not None:
+                watch.trigger = whole_ticks(trigger, held.instrument)
+                watch.was_reached = False
+        self._update(
+            held,
+            quantity=command.quantity,
+            price=command.price,
+            trigger_price=command.trigger_price,
+        )
+        if watch is not None and held.stage is Stage.WATCHED:
+            self.watch.look(held)
+
+    def _cancel_all(self, command: CancelAllOrders) -> None:
+        for held in list(self._held.values()):
+            order = held.definition
+            if (
+                order.strategy_id == command.strategy_id
+                and order.instrument_id == command.instrument_id
+                and command.side in (None, order.side)
+            ):
+                self._end(held, OrderCanceled)
+        self._venues.execute(command)
+
+    def _end(
+        self, held: Held, kind: type[OrderCanceled] | type[OrderExpired], **fields: Any
+    ) -> None:
+        key = held.definition.client_order_id
+        del self._held[key]
+        if held.is_sent:
+            self._dropped.add(key)
+        self._stop(held)
+        self._outlets.event(kind(**fields, **about(held.definition, self._clock.timestamp_ns())))
+
+    def _stop(self, held: Held) -> None:
+        self.watch.remove(held)
+        self._clock.cancel_timer(_alert(held))
+
+    # Time in force
+
+    def _set_expiry(self, held: Held) -> None:
+        order = held.definition
+        end_ns = order.terms.expire_ns
+        if order.time_in_force is TimeInForce.DAY:
+            now = self._clock.timestamp_ns()
+            end_ns = self._venues.client_for(held.command).day_ends(now)
+        if end_ns is not None:
+            self._clock.set_alert(_alert(held), end_ns, self._on_expiry)
+
+    def _on_expiry(self, event: TimeEvent) -> None:
+        held = self._held.get(ClientOrderId(event.name.removeprefix(_ALERT)))
+        if held is not None:
+            self._end(held, OrderExpired)
+
+    # Release
+
+    def _release(self, held: Held, price: Decimal | None) -> None:
+        held.stage = Stage.RELEASING
+        self._stop(held)
+        kind = held.definition.order_type
+        self._outlets.event(
+            OrderReleased(
+                order_type=kind if held.watch is None else AFTER_TRIGGER.get(kind, kind),
+                quantity=held.quantity,
+                price=held.price,
+                released_price=price,
+                **about(held.definition, self._clock.timestamp_ns()),
+            )
+        )
+
+    def _resubmit(self, held: Held) -> None:
+        """Put a released order before risk again, as it is now and without its links."""
+        order = self._cache.order(held.definition.client_order_id)
+        assert order is not None
+        definition = order.to_initialized()
+        if definition.position_id is None and order.parent_order_id is not None:
+            definition = self._of_parents_position(held, definition, order.parent_order_id)
+        held.is_sent = True
+        self._outlets.submit(
+            msgspec.structs.replace(
+                held.command,
+                order=msgspec.structs.replace(definition, terms=bare_terms(definition)),
+                ts_init=self._clock.timestamp_ns(),
+            )
+        )
+
+    def _of_parents_position(
+        self, held: Held, definition: OrderInitialized, parent_id: ClientOrderId
+    ) -> OrderInitialized:
+        """Let an exit reduce what its parent opened, where positions are kept apart."""
+        parent = self._cache.order(parent_id)
+        client = self._venues.client_for(held.command)
+        if (
+            parent is None
+            or not definition.reduce_only
+            or client.order_management is not OrderManagement.HEDGING
+        ):
+            return definition
+        return msgspec.structs.replace(definition, position_id=parent.position_id)
+
+    # Events
+
+    def on_event(self, event: OrderEvent) -> None:
+        """Note what became of an order; told after it was applied."""
+        key = event.client_order_id
+        held = self._held.get(key)
+        if held is not None:
+            if isinstance(event, OrderReleased):
+                self._resubmit(held)
+            elif isinstance(event, OrderDenied):
+                del self._held[key]
+        self._demands.on_event(event)
+        if key in self._links:
+            self._follow(event)
+        elif isinstance(event, OrderFilled):
+            self._check_late(event)
+
+    def _follow(self, event: OrderEvent) -> None:
+        key = event.client_order_id
+        what = _OVER.get(type(event))
+        if isinstance(event, OrderFilled):
+            self._links.on_filled(key, event.quantity)
+        elif what is not None:
+            self._links.on_over(key, what)
+        elif isinstance(event, OrderUpdated):
+            quantity = event.quantity
+            # What was demanded here, or done to one held here, is no wish of its owner.
+            if not (quantity is None or event.is_unasked or key in self._demands):
+                self._links.on_resized(key, quantity)
+
+    # What contingencies demand
+
+    def _release_child(self, key: ClientOrderId, quantity: Decimal) -> None:
+        held = self._held.get(key)
+        if held is None:
+            return
+        if held.watch is None:
+            held.quantity = quantity
+            self._release(held, None)
+            return
+        held.stage = Stage.WATCHED
+        self._resize_held(held, quantity)
+        self.watch.add(held)
+
+    def _resize_held(self, held: Held, quantity: Decimal) -> None:
+        if held.quantity != quantity:
+            held.quantity = quantity
+            self._update(held, quantity=quantity, is_unasked=True)
+
+    def _demand_end(self, key: ClientOrderId, reason: str) -> None:
+        held = self._held.get(key)
+        if held is not None:
+            self._end(held, OrderCanceled, reason=reason)
+        else:
+            self._demands.end(key, reason)
+
+    def _demand_quantity(self, key: ClientOrderId, quantity: Decimal) -> None:
+        held = self._held.get(key)
+        if held is not None and held.stage is not Stage.RELEASING:
+            self._resize_held(held, quantity)
+        else:
+            self._demands.resize(key, quantity, "a linked order was filled")
+
+    # What came too late
+
+    def _check_late(self, fill: OrderFilled) -> None:
+        """Report a parent that filled after its children had been cancelled on our side."""
+        order = self._cache.order(fill.client_order_id)
+        if order is None or order.contingency is not ContingencyType.OTO:
+            return
+        children = [self._cache.order(one) for one in order.linked_order_ids]
+        left = [one for one in children if one is not None]
+        if left and all(
+            one.status is OrderStatus.CANCELED and one.account_id is None for one in left
+        ):
+            reason = f"{fill.quantity} of it filled after its children were cancelled"
+            self._demands.fail(order, reason)
+
+
+_ALERT = "order-emulator:end:"
+
+
+def _alert(held: Held) -> str:
+    return f"{_ALERT}{held.definition.client_order_id}"

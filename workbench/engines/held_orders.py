@@ -1,0 +1,113 @@
+"""An order that is held on our side, and what leaves when it is released."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from workbench.engines.triggers import TRIGGERED, Watch, make_watch
+from workbench.model.commands import SubmitOrder, SubmitOrderList, TradingCommand
+from workbench.model.enums import OrderType, TriggerType
+from workbench.model.events import OrderInitialized, OrderTerms
+from workbench.model.instruments import Instrument
+
+
+class Stage(StrEnum):
+    """What a held order waits for."""
+
+    WAITING = "waiting"  # for its parent
+    WATCHED = "watched"
+    RELEASING = "releasing"  # through risk
+
+
+class Held(msgspec.Struct, eq=False):
+    """An order that is held.
+
+    Attributes:
+        command: It came with, as an order of its own.
+        quantity, price, trigger_price: As they are now.
+        watch: Its trigger; None where the venue watches it once it is released.
+        is_sent: It was put before risk again.
+        later: Commands that came while it was being released.
+    """
+
+    command: SubmitOrder
+    definition: OrderInitialized
+    instrument: Instrument
+    sequence: int
+    stage: Stage
+    quantity: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None
+    watch: Watch | None = None
+    since_ns: int = 0
+    is_sent: bool = False
+    later: list[TradingCommand] = []
+
+
+def alone(order: OrderInitialized) -> SubmitOrder:
+    """Return the command that submits an order."""
+    return SubmitOrder(
+        strategy_id=order.strategy_id,
+        instrument_id=order.instrument_id,
+        client_order_id=order.client_order_id,
+        order=order,
+        ts_init=order.ts_init,
+    )
+
+
+def of_list(command: SubmitOrderList, order: OrderInitialized) -> SubmitOrder:
+    """Return an order of a list as one of its own, without its links."""
+    terms = msgspec.structs.replace(
+        order.terms, contingency=None, linked_order_ids=(), parent_order_id=None
+    )
+    return msgspec.structs.replace(
+        alone(msgspec.structs.replace(order, terms=terms)),
+        client_id=command.client_id,
+        account_id=command.account_id,
+        ts_init=command.ts_init,
+    )
+
+
+def bare_terms(order: OrderInitialized) -> OrderTerms:
+    """Return the terms of a released order: no links, and no trigger once that was reached."""
+    terms = msgspec.structs.replace(
+        order.terms,
+        emulation_trigger=None,
+        contingency=None,
+        linked_order_ids=(),
+        parent_order_id=None,
+    )
+    if order.order_type in TRIGGERED:
+        return terms
+    return OrderTerms(
+        expire_ns=terms.expire_ns,
+        display_quantity=terms.display_quantity,
+        order_list_id=terms.order_list_id,
+        tags=terms.tags,
+    )
+
+
+def watch_of(order: OrderInitialized, trigger_type: TriggerType, instrument: Instrument) -> Watch:
+    """Return the watch of an order's trigger, by another price than it says itself."""
+    terms = msgspec.structs.replace(order.terms, trigger_type=trigger_type)
+    trigger = trigger_of(order.order_type, order.price, order.trigger_price)
+    ticks = None if trigger is None else whole_ticks(trigger, instrument)
+    kind = order.order_type
+    if kind is OrderType.LIMIT:
+        kind = OrderType.LIMIT_IF_TOUCHED  # it waits for its price on the same side
+    return make_watch(order.side, kind, ticks, terms, instrument)
+
+
+def trigger_of(
+    order_type: OrderType, price: Decimal | None, trigger_price: Decimal | None
+) -> Decimal | None:
+    """Return what of an order's prices is watched: its trigger, of a LIMIT its limit."""
+    return price if order_type is OrderType.LIMIT else trigger_price
+
+
+def whole_ticks(price: Decimal, instrument: Instrument) -> int:
+    """Return an exact price in ticks."""
+    return int((price / instrument.price_increment).to_integral_value())
