@@ -442,7 +442,8 @@ class Session:
 
     def _find_open(self) -> None:
         cache = self._core.cache
-        orders = {o.client_order_id: o for o in (*cache.orders_open(), *cache.orders_in_flight())}
+        left = (*cache.orders_open(), *cache.orders_in_flight(), *cache.orders_emulated())
+        orders = {o.client_order_id: o for o in left}
         self.left_open = [
             f"order {o.client_order_id} ({o.status.value}): {o.side.value} {o.leaves_quantity}"
             f" {o.instrument_id}"

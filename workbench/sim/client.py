@@ -59,6 +59,10 @@ class SimulatedExecutionClient(ExecutionClient):
             orders=[self.exchange.report(order) for order in self.exchange.open_orders()],
         )
 
+    def day_ends(self, now_ns: int) -> int:
+        """Return when the session closes: just after what is stamped with the close itself."""
+        return self.exchange.settings.session.next_close(now_ns) + 1
+
     def submit_order(self, command: SubmitOrder) -> None:
         """Note that the order is on its way, and send it."""
         self._note(command.order)

@@ -303,6 +303,7 @@ class Strategy(Actor):
                 *cache.orders_initialized(strategy_id=mine),
                 *cache.orders_in_flight(strategy_id=mine),
                 *cache.orders_open(strategy_id=mine),
+                *cache.orders_emulated(strategy_id=mine),
             )
             targets = sorted({order.instrument_id for order in working})
         else:
