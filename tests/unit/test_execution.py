@@ -2,148 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from workbench.engines.clients import ExecutionClient, VenueState
+from tests.execution_fakes import ACCOUNT, PAIR, Broker, D, Desk, Setup
 from workbench.model import commands as c
 from workbench.model import events as e
-from workbench.model.data import Quote
 from workbench.model.enums import AccountType, OrderStatus
 from workbench.model.errors import ClientError, ConfigError, ThreadError
-from workbench.model.identifiers import AccountId, ClientId, TradeId, Venue, VenueOrderId
-from workbench.model.instruments import CurrencyPair
-from workbench.model.money import currency
-from workbench.model.orders import Order
+from workbench.model.identifiers import AccountId, VenueOrderId
 from workbench.model.reports import PositionReport
-from workbench.runtime.channels import Channels
-from workbench.runtime.clock import SimulatedClock
-from workbench.runtime.senders import Senders
-from workbench.trading import Strategy, TradingCore
-
-D = Decimal
-PAIR = CurrencyPair.define("AUD/USD.SIM")
-ACCOUNT = AccountId("SIM-001")
-
-
-class Broker(ExecutionClient):
-    """Keeps what it is sent; a test answers."""
-
-    def __init__(self, name: str = "SIM", venue: str = "SIM") -> None:
-        self.client_id, self.venue, self.account_id = ClientId(name), Venue(venue), ACCOUNT
-        self.sent: list[Any] = []
-
-    async def connect(self) -> None: ...
-
-    async def disconnect(self) -> None: ...
-
-    async def venue_state(self) -> VenueState:
-        raise NotImplementedError
-
-    def submit_order(self, command: c.SubmitOrder) -> None:
-        self.sent.append(command)
-
-    def modify_order(self, command: c.ModifyOrder) -> None:
-        self.sent.append(command)
-
-    def cancel_order(self, command: c.CancelOrder) -> None:
-        self.sent.append(command)
-
-    def cancel_all_orders(self, command: c.CancelAllOrders) -> None:
-        self.sent.append(command)
-
-    def query_order(self, command: c.QueryOrder) -> None:
-        self.sent.append(command)
-
-
-class Desk(Strategy):
-    def on_start(self) -> None:
-        self.heard: list[e.OrderEvent | e.PositionEvent] = []
-
-    def on_order_event(self, event: e.OrderEvent) -> None:
-        self.heard.append(event)
-
-    def on_position_event(self, event: e.PositionEvent) -> None:
-        self.heard.append(event)
-
-    def kinds(self) -> list[str]:
-        return [type(event).__name__ for event in self.heard]
-
-
-class Setup:
-    """A core, a broker and a started strategy."""
-
-    def __init__(self) -> None:
-        self.clock = SimulatedClock(1)
-        channels = Channels.plain()
-        self.core = TradingCore(self.clock, channels, Senders(channels, "test"), run_tag="T")
-        self.broker = Broker()
-        self.core.execution.add_client(self.broker)
-        self.core.cache.add_instrument(PAIR)
-        self.core.cache.market(PAIR.id).quote = Quote(PAIR.id, 1.0, 1.1, 1e6, 1e6, 1, 1)
-        self.account()
-        self.desk = Desk()
-        self.core.add_actor(self.desk)
-        self.core.start_actors()
-
-    def account(self) -> None:
-        self.tell(
-            e.AccountState(
-                account_id=ACCOUNT,
-                account_type=AccountType.MARGIN,
-                base_currency=None,
-                balances=(e.Balance(currency("USD"), D(1000)),),
-                ts_event=1,
-                ts_init=1,
-            )
-        )
-
-    def tell(self, event: Any) -> None:
-        """Let the venue say something."""
-        self.core.senders.exec_event.send(event)
-        self.core.dispatcher.drain()
-
-    def event(self, kind: type[e.OrderEvent], order: Order, **more: Any) -> None:
-        self.tell(
-            kind(
-                strategy_id=order.strategy_id,
-                instrument_id=order.instrument_id,
-                client_order_id=order.client_order_id,
-                ts_event=2,
-                ts_init=2,
-                **more,
-            )
-        )
-
-    def submit(self, quantity: int = 10, **more: Any) -> Order:
-        order = self.desk.orders.limit(PAIR.id, "buy", quantity, "1.0")
-        self.desk.submit_order(order, **more)
-        self.core.dispatcher.drain()
-        return order
-
-    def accepted(self) -> Order:
-        order = self.submit()
-        self.event(e.OrderSubmitted, order, account_id=ACCOUNT)
-        self.event(e.OrderAccepted, order, account_id=ACCOUNT, venue_order_id=VenueOrderId("V-1"))
-        return order
-
-    def fill(self, order: Order, quantity: int, trade_id: str, unit: str = "USD") -> None:
-        self.event(
-            e.OrderFilled,
-            order,
-            account_id=ACCOUNT,
-            venue_order_id=VenueOrderId("V-1"),
-            trade_id=TradeId(trade_id),
-            side=order.side,
-            order_type=order.order_type,
-            quantity=D(quantity),
-            price=D(1),
-            commission=D("0.5"),
-            commission_currency=currency(unit),
-            liquidity="maker",
-        )
+from workbench.trading import Strategy
 
 
 def test_a_command_reaches_the_client_of_its_instruments_venue() -> None:

@@ -325,12 +325,15 @@ class Cache:
         """Return the closed positions, in the order they were closed."""
         return _select(self._closed_positions.values(), instrument_id, strategy_id)
 
-    def net_quantity(self, instrument_id: str, strategy_id: str | None = None) -> Decimal:
-        """Return the signed quantity held in all positions, of one strategy or of all."""
+    def net_quantity(
+        self, instrument_id: str, strategy_id: str | None = None, account_id: str | None = None
+    ) -> Decimal:
+        """Return the signed quantity held in all positions, of one strategy or account or all."""
         total = ZERO
         for book in self._books.select(instrument_id, strategy_id):
             for position in book.positions.values():
-                total += position.signed_quantity
+                if account_id is None or position.account_id == account_id:
+                    total += position.signed_quantity
         return total
 
     # Forgetting
@@ -409,11 +412,11 @@ class Cache:
     ) -> AccountState | None:
         """Return the newest state of the account a command or order is for, or None.
 
-        That is the one named, else that of the named client, else the first one of the venue.
+        That is the one named, else that of the named client, else the first one of the venue (also
+        for a client that is not known: what is for it is denied when it is sent on).
         """
         if account_id is None and client_id is not None:
             account_id = self._account_of_client.get(ClientId(client_id))
-            return None if account_id is None else self._accounts.get(account_id)
         return self.account_at(venue) if account_id is None else self.account(account_id)
 
     def accounts(self) -> list[AccountState]:

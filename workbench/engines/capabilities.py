@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from workbench.engines.triggers import AFTER_TRIGGER, TRAILING
 from workbench.model.enums import (
     ContingencyType,
     OrderType,
@@ -15,18 +16,6 @@ from workbench.model.enums import (
     TriggerType,
 )
 from workbench.model.events import OrderInitialized
-
-RELEASED_AS: dict[OrderType, OrderType] = {
-    OrderType.STOP_MARKET: OrderType.MARKET,
-    OrderType.MARKET_IF_TOUCHED: OrderType.MARKET,
-    OrderType.TRAILING_STOP_MARKET: OrderType.MARKET,
-    OrderType.STOP_LIMIT: OrderType.LIMIT,
-    OrderType.LIMIT_IF_TOUCHED: OrderType.LIMIT,
-    OrderType.TRAILING_STOP_LIMIT: OrderType.LIMIT,
-}
-"""What an order with a trigger becomes once that was reached."""
-
-_TRAILING = (OrderType.TRAILING_STOP_MARKET, OrderType.TRAILING_STOP_LIMIT)
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +54,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def missing(self, order: OrderInitialized) -> str:
         """Return what an order needs that is neither there nor can be emulated; "" for nothing."""
         kind = order.order_type
-        if kind not in self.order_types and RELEASED_AS.get(kind) not in self.order_types:
+        if kind not in self.order_types and AFTER_TRIGGER.get(kind) not in self.order_types:
             return f"it takes no {kind.value} orders, only {_words(self.order_types)}"
         force = order.time_in_force
         if force not in self.time_in_force:
@@ -85,7 +74,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def trigger_to_emulate(self, order: OrderInitialized) -> str:
         """Return what of an order's trigger it lacks; "" for nothing."""
         kind, terms = order.order_type, order.terms
-        if kind not in RELEASED_AS:
+        if kind not in AFTER_TRIGGER:
             return ""
         if kind not in self.order_types:
             return f"it takes no {kind.value} orders, only {_words(self.order_types)}"
@@ -95,7 +84,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 f" {_words(self.trigger_types)}"
             )
         offset = terms.trailing_offset_type
-        if kind in _TRAILING and offset not in self.trailing_offset_types:
+        if kind in TRAILING and offset not in self.trailing_offset_types:
             return (
                 f"it has no trailing offsets in {offset.value}, only in"
                 f" {_words(self.trailing_offset_types)}"

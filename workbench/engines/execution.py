@@ -363,7 +363,9 @@ class ExecutionEngine:
     def _on_fill(self, order: Order, event: OrderFilled) -> None:
         was_canceled = order.status is OrderStatus.CANCELED
         try:
-            fill = self._inferred.uncovered(order, event)
+            fill = event
+            if event.reconciliation or self._inferred:
+                fill = self._inferred.uncovered(order, event)
             self._fill(order, fill)
         except OrderStateError as error:
             self._refuse(event, str(error))

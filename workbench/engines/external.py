@@ -293,12 +293,7 @@ class ExternalOrders:
     def _of_position(
         self, report: PositionReport, instrument: Instrument
     ) -> Iterator[e.OrderEvent]:
-        held = [
-            position
-            for position in self._cache.positions_open(instrument_id=report.instrument_id)
-            if position.account_id == report.account_id
-        ]
-        here = sum((position.signed_quantity for position in held), ZERO)
+        here = self._cache.net_quantity(report.instrument_id, account_id=report.account_id)
         missing = report.signed_quantity - here
         if not missing:
             return

@@ -23,6 +23,10 @@ class InferredFills:
         # By order: what was inferred and not seen yet, up to which time.
         self._open: dict[ClientOrderId, tuple[Decimal, int]] = {}
 
+    def __len__(self) -> int:
+        """Return of how many orders inferred fills wait for the venue's own."""
+        return len(self._open)
+
     def uncovered(self, order: Order, fill: OrderFilled) -> OrderFilled:
         """Return what of a fill is not counted yet: all of it for most.
 
@@ -33,8 +37,6 @@ class InferredFills:
             if fill.trade_id not in order.trade_ids:
                 before, _ = self._open.get(order.client_order_id, (Decimal(0), 0))
                 self._open[order.client_order_id] = before + fill.quantity, fill.ts_event
-            return fill
-        if not self._open:
             return fill
         counted, until = self._open.get(order.client_order_id, (Decimal(0), 0))
         if not counted or fill.ts_event > until or fill.trade_id in order.trade_ids:

@@ -14,10 +14,10 @@ import msgspec
 from workbench.engines.cache import Cache
 from workbench.engines.capabilities import ALL_CAPABILITIES
 from workbench.engines.clients import ExecutionClient
-from workbench.engines.positions import own_position_id
 from workbench.model.enums import OrderManagement
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import PositionId
+from workbench.model.positions import own_position_id
 
 
 class Denial(NamedTuple):

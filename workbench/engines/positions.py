@@ -23,20 +23,11 @@ from workbench.model.events import (
     PositionEvent,
     PositionOpened,
 )
-from workbench.model.identifiers import ClientOrderId, PositionId
+from workbench.model.identifiers import PositionId
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
-from workbench.model.positions import Position, split_flip
-
-
-def own_position_id(client_order_id: ClientOrderId) -> PositionId:
-    """Return the id of the position that an order opens for itself (HEDGING).
-
-    >>> own_position_id(ClientOrderId("O-20260101T000000-1-1"))
-    'P-O-20260101T000000-1-1'
-    """
-    return PositionId(f"P-{client_order_id}")
+from workbench.model.positions import Position, own_position_id, split_flip
 
 
 class PositionKeeper:

@@ -15,7 +15,13 @@ import msgspec
 
 from workbench.model.enums import OrderSide, PositionSide
 from workbench.model.errors import OrderStateError
-from workbench.model.identifiers import AccountId, InstrumentId, PositionId, StrategyId
+from workbench.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+)
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 
@@ -125,6 +131,15 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
         if not self.signed_quantity:
             return ZERO
         return self.instrument.profit(self.signed_quantity, self.average_open, price)
+
+
+def own_position_id(client_order_id: ClientOrderId) -> PositionId:
+    """Return the id of the position that an order opens for itself (HEDGING).
+
+    >>> own_position_id(ClientOrderId("O-20260101T000000-1-1"))
+    'P-O-20260101T000000-1-1'
+    """
+    return PositionId(f"P-{client_order_id}")
 
 
 def average_price(

@@ -145,7 +145,7 @@ class Exposure:
         Where positions are kept apart it is the one the order names, or else a new one. A parent in
         the list being examined counts with what it will add.
         """
-        if self.hedging and self._is_hedged(order):
+        if order.position_id is not None or (self.hedging and self._is_hedged(order)):
             held = self._named(order.position_id)
         else:
             held = self._cache.net_quantity(order.instrument_id, order.strategy_id)
