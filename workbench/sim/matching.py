@@ -106,13 +106,13 @@ class MatchingEngine:
             # Limits were matched with the trade itself.
             self._jump(triggers_only=True)
         elif resting.watched:
-            self._look(self.desk.prices())
+            self._look(Prices(last=self.instrument.ticks(trade.price)))
 
     def on_mark(self, price: float) -> None:
         """Take a mark price, for the triggers that go by it."""
         self.desk.mark = price
         if self._resting.watched:
-            self._look(self.desk.prices())
+            self._look(Prices(mark=self.instrument.ticks(price)))
 
     def on_bar(self, bar: Bar) -> None:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
@@ -197,7 +197,7 @@ class MatchingEngine:
                     break  # what came in may be met before the next
         self.desk.at = None
         if self._resting.watched:
-            self._look(self.desk.prices(offers))
+            self._look(self._brought(offers))
 
     def _steps(
         self, before: Offers | None, offers: Offers, done: set[tuple[ClientOrderId, bool]]
@@ -225,8 +225,19 @@ class MatchingEngine:
             and order.watch.is_reached(prices)
         ]
 
+    def _brought(self, offers: Offers) -> Prices:
+        """Return what is new with these offers: an old price does not trigger what came after it.
+
+        Nor does it count for the DOUBLE types.
+        """
+        source = self.desk.source
+        top = top_of(source)
+        is_last = not isinstance(source, Quote) and top.bid == top.ask
+        prices = self.desk.prices(offers)
+        return prices._replace(last=prices.last if is_last else None, mark=None)
+
     def _look(self, prices: Prices) -> None:
-        """Show prices to the triggers that must see every one of them."""
+        """Show new prices to the triggers that must see every one of them."""
         reached: list[VenueOrder] = []
         for order in list(self._resting.watched.values()):
             watch = order.watch
