@@ -76,6 +76,8 @@ def deals(*instruments: Instrument, hedged: bool = False) -> st.SearchStrategy[l
 def as_fill(deal: Deal, number: int = 0) -> OrderFilled:
     ids: Any = {"client_order_id": f"O-{number}", "venue_order_id": "V", "trade_id": "T"}
     own = deal.instrument.settlement_currency
+    # Names of positions are unique in a run.
+    named = deal.position and f"{deal.position}/{deal.strategy}/{deal.instrument.id}"
     return OrderFilled(
         **ids,
         strategy_id=StrategyId(deal.strategy),
@@ -88,7 +90,7 @@ def as_fill(deal: Deal, number: int = 0) -> OrderFilled:
         commission=deal.commission,
         commission_currency=own if deal.fee_unit == "own" else Currency("BNB", 8),
         liquidity=LiquiditySide.TAKER,
-        position_id=None if deal.position is None else PositionId(deal.position),
+        position_id=PositionId(named) if named else None,
         ts_event=1,
         ts_init=1,
     )
@@ -112,6 +114,9 @@ class Desk:
         commission = fill.commission if own_commission else D(0)
         own = f"P-{fill.client_order_id}" if self.is_hedging else ""
         name = fill.position_id or own
+        was = self.held.get((fill.instrument_id, fill.strategy_id, name))
+        if self.is_hedging and was is not None and not was.is_open:
+            name = own  # what names a closed position opens one of its own
         position = self.held.get((fill.instrument_id, fill.strategy_id, name))
         before = D(0) if position is None else position.signed_quantity
         parts = split_flip(before, fill.side, fill.quantity, commission)

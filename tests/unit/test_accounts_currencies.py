@@ -314,6 +314,21 @@ def test_what_a_hedged_fill_has_beyond_the_position_it_closes_opens_its_orders_o
     assert [(p.position_id, p.amount) for p in payments] == [(PositionId("P-O-1"), D(2))]
 
 
+def test_what_names_a_closed_position_opens_its_orders_own() -> None:
+    account = hedging("100 USDT")
+    assert account.position_for(ONE, LONG) == LONG
+    assert account.position_for(ONE, None) == "P-O-1"
+    trade(account, fill(PERP, "buy", "1", "100", position=LONG))
+    trade(account, fill(PERP, "sell", "1", "100", position=LONG))
+    assert account.position_for(ONE, LONG) == "P-O-1"
+    trade(account, fill(PERP, "sell", "1", "100", position=LONG))
+    trade(account, fill(PERP, "buy", "1", "90", position=PositionId("P-O-1")))
+    assert balances(account)["USDT"] == (D(110), D(0))
+    netting = MarginAccount(NAME, money("100 USDT"))
+    assert netting.position_for(ONE, LONG) is None
+    assert CashAccount(NAME, money("100 USDT")).position_for(ONE, LONG) == LONG
+
+
 def test_netting_takes_no_notice_of_a_position_that_an_order_names() -> None:
     account = MarginAccount(NAME, money("100 USDT"))
     trade(account, fill(PERP, "buy", "1", "100", position=LONG))

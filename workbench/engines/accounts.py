@@ -148,6 +148,14 @@ class Account(ABC):
         position it is for, where the venue keeps several (HEDGING).
         """
 
+    def position_for(
+        self,
+        client_order_id: ClientOrderId,  # noqa: ARG002  # a cash account keeps no positions
+        position_id: PositionId | None,
+    ) -> PositionId | None:
+        """Return the position that an order's next fill belongs to, as far as an account knows."""
+        return position_id
+
     def apply_funding(
         self,
         instrument: Instrument,  # noqa: ARG002  # a cash account holds nothing that is funded
@@ -320,6 +328,7 @@ class MarginAccount(Account):
         self._holdings: dict[_Key, Holding] = {}
         self._resting: dict[_Key, dict[ClientOrderId, RestingOrder]] = {}
         self._keys: dict[ClientOrderId, _Key] = {}
+        self._ended: set[PositionId | None] = set()  # hedged positions that were closed
         self._margins: tuple[MarginBalance, ...] | None = ()
 
     def apply_fill(self, instrument: Instrument, fill: OrderFilled) -> None:
@@ -340,9 +349,23 @@ class MarginAccount(Account):
             profit = self._fill(key, instrument, signed, fill.price)
         self._move(unit, profit - commission)
 
+    def position_for(
+        self, client_order_id: ClientOrderId, position_id: PositionId | None
+    ) -> PositionId | None:
+        """Return the position that an order's next fill belongs to; None with NETTING.
+
+        With HEDGING the one it names, or once that is closed, or without a name, the order's own.
+        """
+        if not self._is_hedging:
+            return None
+        if position_id is None or position_id in self._ended:
+            return own_position_id(client_order_id)
+        return position_id
+
     def _fill_hedged(self, instrument: Instrument, fill: OrderFilled, signed: Decimal) -> Decimal:
         own = own_position_id(fill.client_order_id)
-        key = (fill.instrument_id, fill.strategy_id, fill.position_id or own)
+        named = self.position_for(fill.client_order_id, fill.position_id)
+        key = (fill.instrument_id, fill.strategy_id, named)
         holding = self._holdings.get(key)
         held = ZERO if holding is None else holding.quantity
         if held * signed >= 0 or abs(signed) <= abs(held):
@@ -359,6 +382,8 @@ class MarginAccount(Account):
         profit = holding.fill(signed, price)
         if not holding.quantity:
             del self._holdings[key]
+            if self._is_hedging:
+                self._ended.add(key[2])
         if holding.has_margin:
             self._margins = None
         if key in self._resting:
@@ -368,18 +393,7 @@ class MarginAccount(Account):
     def apply_funding(
         self, instrument: Instrument, rate: Decimal, price: Decimal
     ) -> list[FundingPayment]:
-        """Move the balance by the funding of each position in an instrument; longs pay `rate`.
-
-        A position pays `notional(signed quantity, price) * rate`, in the settlement currency.
-
-        Args:
-            instrument: A perpetual.
-            rate: A share of notional; negative: shorts pay.
-            price: At which the notional is taken, the mark or index price.
-
-        Returns:
-            What each position received or paid, before any conversion.
-        """
+        """Move the balance by the funding of each position in an instrument; longs pay `rate`."""
         unit = instrument.settlement_currency
         payments: list[FundingPayment] = []
         for (instrument_id, strategy_id, position_id), holding in self._holdings.items():
@@ -403,7 +417,7 @@ class MarginAccount(Account):
         """Lock the initial margin of what the order adds to its position."""
         if not instrument.margin_init:
             return
-        named = (position_id or own_position_id(client_order_id)) if self._is_hedging else None
+        named = self.position_for(client_order_id, position_id)
         key = self._keys[client_order_id] = (instrument.id, strategy_id, named)
         resting = self._resting.setdefault(key, {})
         resting[client_order_id] = RestingOrder(instrument, signed_quantity, price)
@@ -435,7 +449,7 @@ class MarginAccount(Account):
             if growth != order.growth:
                 order.growth = growth
                 instrument = order.instrument
-                leverage = self.leverage_of(instrument.id)
+                leverage = self._leverage_of.get(instrument.id, self.leverage)
                 amount = initial_margin(instrument, growth, order.price, leverage)
                 self._lock(client_order_id, instrument.settlement_currency, amount)
 
@@ -452,7 +466,8 @@ class MarginAccount(Account):
                 instrument = holding.instrument
                 amount = instrument.notional(abs(holding.quantity), holding.average)
                 _, before = worth.get(instrument.id, (instrument, ZERO))
-                worth[instrument.id] = instrument, before + amount / self.leverage_of(instrument.id)
+                leverage = self._leverage_of.get(instrument.id, self.leverage)
+                worth[instrument.id] = instrument, before + amount / leverage
         return tuple(
             MarginBalance(
                 instrument.id,

@@ -448,6 +448,9 @@ class SimulatedExchange:
         commission, unit = self._fee(instrument, facts)
         if self.settings.round_money:
             commission = round_to_digits(commission, unit)
+        position_id = definition.position_id
+        if self._is_hedging:
+            position_id = self.account.position_for(definition.client_order_id, position_id)
         fill = OrderFilled(
             strategy_id=definition.strategy_id,
             instrument_id=definition.instrument_id,
@@ -462,7 +465,7 @@ class SimulatedExchange:
             commission=commission,
             commission_currency=unit,
             liquidity=liquidity,
-            position_id=definition.position_id,
+            position_id=position_id,
             ts_event=now,
             ts_init=now,
         )
