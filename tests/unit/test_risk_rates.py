@@ -52,10 +52,19 @@ def test_what_is_beyond_the_rate_leaves_in_its_order_when_there_is_room() -> Non
     assert outcome.codes == []
 
 
-def test_what_still_waits_at_the_datas_end_leaves_all_the_same() -> None:
-    outcome = buffered(several(3), data=quotes(1))
-    assert len(outcome.sent) == 3
-    assert outcome.codes == []
+def test_of_what_waits_when_its_strategy_stops_only_what_reduces_still_leaves() -> None:
+    def close(trader: Trader) -> None:
+        trader.market("sell", 100, reduce_only=True)
+        trader.limit("buy", 100, "0.5")
+        trader.market("sell", 50, reduce_only=True)
+
+    def enter(trader: Trader) -> None:
+        trader.market("buy", 200)
+
+    outcome = buffered(enter, close, data=quotes(2, gap_ns=SECOND // 4))
+    assert outcome.codes == ["CANCELED_WHILE_WAITING"]
+    assert outcome.denials[0].reason == "its strategy stopped while it waited for the rate"
+    assert left_at(outcome) == [(1, 1), (2, 5), (4, 9)]
 
 
 def test_what_waits_is_checked_again_at_its_release() -> None:

@@ -264,6 +264,7 @@ class TradingCore:
                 if actor.state is ComponentState.RUNNING:
                     self.clock.sample()
                     self._keep(errors, actor.stop)
+            self.risk.stop()
             while not self._keep(errors, self.dispatcher.drain):
                 pass
         return errors

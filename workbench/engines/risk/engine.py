@@ -181,10 +181,22 @@ class RiskEngine:
         """Return how many commands wait until the rate lets them leave."""
         return len(self._submits) + len(self._modifies)
 
+    def stop(self) -> None:
+        """Let of what waits for the rate only reduce-only orders leave: strategies have stopped."""
+        if self._loss is not None:
+            self._loss.stop()
+        if self.waiting:
+            self._refuse_waiting(_grows, "its strategy stopped while it waited for the rate")
+
     def refuse_waiting(self, reason: str) -> None:
         """Deny everything that waits for the rate, because the run is over for example."""
+        if self.waiting:
+            self._refuse_waiting(lambda _: True, reason)
+
+    def _refuse_waiting(self, is_meant: Callable[[Submit], bool], reason: str) -> None:
         refusal = Refusal("CANCELED_WHILE_WAITING", reason)
-        for command in self._submits.withdraw(lambda _: True):
+        for command in self._submits.withdraw(is_meant):
+            self._unclaim(command)
             self._deny(command, refusal)
         for modify in self._modifies.withdraw(lambda _: True):
             self._reject(modify, refusal)
@@ -437,6 +449,10 @@ def _is_emulated(order: OrderInitialized) -> bool:
 
 def _orders_of(command: Submit) -> tuple[OrderInitialized, ...]:
     return (command.order,) if isinstance(command, SubmitOrder) else command.orders
+
+
+def _grows(submit: Submit) -> bool:
+    return not all(order.reduce_only for order in _orders_of(submit))
 
 
 def _is_meant(submit: Submit, command: CancelAllOrders) -> bool:

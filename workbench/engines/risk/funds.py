@@ -11,7 +11,7 @@ from workbench.engines.risk.exposure import Claim, Exposure, pricing, rest_of
 from workbench.engines.risk.refusals import Refusal
 from workbench.model.enums import AccountType, ContingencyType
 from workbench.model.events import AccountState, OrderInitialized
-from workbench.model.identifiers import AccountId, ClientOrderId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
@@ -42,7 +42,7 @@ class Funds:
         """
         account = self._cache.account_for(instrument.venue, self._exposure.client_id)
         if account is None:
-            return _no_account(instrument)
+            return _no_account(instrument, self._exposure.client_id)
         need = self._bearable(order, price, instrument, account)
         return need if isinstance(need, Refusal) else Claim(order, need, account.account_id)
 
@@ -208,8 +208,9 @@ class Funds:
 _NOTHING = Need("", ZERO)
 
 
-def _no_account(instrument: Instrument) -> Refusal:
-    return Refusal("ACCOUNT_MISSING", f"no account at {instrument.venue} is known")
+def _no_account(instrument: Instrument, client_id: ClientId | None = None) -> Refusal:
+    where = f"at {instrument.venue}" if client_id is None else f"of client {client_id!r}"
+    return Refusal("ACCOUNT_MISSING", f"no account {where} is known")
 
 
 def _free(account: AccountState, unit: str) -> Decimal:

@@ -69,6 +69,7 @@ class DayLoss:
         self._portfolio = portfolio
         self._clock = clock
         self._on_reached = on_reached
+        self._has_timer = True
         self._day = -1
 
     def look(self, account_id: AccountId) -> Refusal | None:
@@ -120,6 +121,11 @@ class DayLoss:
             return _Profit(None, str(error))
         return _Profit(profit[unit.code])
 
+    def stop(self) -> None:
+        """Set no more timers: the run is over."""
+        self._has_timer = False
+        self._clock.cancel_timer(_TIMER)
+
     # Days
 
     def _turn_day(self) -> None:
@@ -131,8 +137,9 @@ class DayLoss:
             limit.reached = None
             # Where a price is missing now, the first value of the day is the first that is known.
             limit.start = self._profit(limit).amount
-        self._clock.cancel_timer(_TIMER)
-        self._clock.set_alert(_TIMER, (day + 1) * DAY_NS, self._on_midnight)
+        if self._has_timer:
+            self._clock.cancel_timer(_TIMER)
+            self._clock.set_alert(_TIMER, (day + 1) * DAY_NS, self._on_midnight)
 
     def _on_midnight(self, _: TimeEvent) -> None:
         self._turn_day()
