@@ -12,7 +12,20 @@ from typing import Any
 from workbench.engines.risk import RiskLimits
 from workbench.history import Dataset, bars, quotes, trades
 from workbench.model.commands import DataResponse
-from workbench.model.data import Bar, BarSpec, BarType, BidAskBar, DataGap, Quote, Trade
+from workbench.model.custom_data import CustomData, Signal
+from workbench.model.data import (
+    Bar,
+    BarSpec,
+    BarType,
+    BidAskBar,
+    DataGap,
+    FundingRate,
+    InstrumentStatus,
+    MarketStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
 from workbench.model.enums import (
     AccountType,
     AggressorSide,
@@ -136,19 +149,24 @@ __all__ = [
     "CryptoPerpetual",
     "Currency",
     "CurrencyPair",
+    "CustomData",
     "DataError",
     "DataGap",
     "DataResponse",
     "Dataset",
     "DonchianChannel",
     "Equity",
+    "FundingRate",
     "Future",
     "Indicator",
     "Instrument",
     "InstrumentError",
+    "InstrumentStatus",
     "LifecycleError",
     "LiquiditySide",
     "LossLimitReached",
+    "MarkPrice",
+    "MarketStatus",
     "Money",
     "NodeState",
     "Order",
@@ -179,6 +197,7 @@ __all__ = [
     "Quote",
     "Replay",
     "RiskLimits",
+    "Signal",
     "Simulated",
     "SimulatedVenue",
     "Strategy",

@@ -57,15 +57,15 @@ def test_a_seed_makes_the_same_market_again() -> None:
     assert [answer.error for answer in first.answers] == ["a synthetic market has no history"]
 
 
-def test_bars_of_a_synthetic_market_are_refused_with_what_to_do() -> None:
-    class WantsBars(wb.Strategy):
+def test_mark_prices_of_a_synthetic_market_are_refused_with_what_to_do() -> None:
+    class WantsMarkPrices(wb.Strategy):
         def on_start(self) -> None:
-            self.subscribe_bars("1-minute-last")
+            self.subscribe_mark_prices()
 
     async def main() -> None:
-        node = wb.sandbox(WantsBars(), instrument=PAIR)
+        node = wb.sandbox(WantsMarkPrices(), instrument=PAIR)
         node.build()
-        with pytest.raises(wb.ClientError, match="replay stored bars instead"):
+        with pytest.raises(wb.ClientError, match="replay stored data instead"):
             await node.run_async()
         node.dispose()
 

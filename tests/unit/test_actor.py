@@ -298,7 +298,7 @@ def test_orders_take_exact_numbers_text_and_floats_that_mean_a_step() -> None:
         ("up", 1, {}, "side must be one of 'buy', 'sell'"),
         ("buy", "x", {}, "quantity must be a number"),
         ("buy", float("nan"), {}, "quantity must be a finite number"),
-        ("buy", 1, {"time_in_force": "gtd"}, "time_in_force must be one of"),
+        ("buy", 1, {"time_in_force": "good"}, "time_in_force must be one of"),
     ],
 )
 def test_words_and_numbers_that_cannot_be_read_are_refused(

@@ -10,6 +10,7 @@ import pytest
 
 from workbench.model import (
     commands,
+    custom_data,
     data,
     errors,
     events,
@@ -34,8 +35,8 @@ from workbench.model.money import Currency
 QUOTE = Quote("AUD/USD.SIM", 1.0, 1.1, 5.0, 6.0, 1, 2)
 
 
-MODULES = (commands, data, events, instruments, orders, reports, risk_events)
-SHARED = (events.OrderEvent, events.PositionEvent, instruments.Instrument)
+MODULES = (commands, custom_data, data, events, instruments, orders, reports, risk_events)
+SHARED = (custom_data.CustomData, events.OrderEvent, events.PositionEvent, instruments.Instrument)
 
 
 class Stranger(msgspec.Struct, tag=True):
@@ -151,3 +152,42 @@ def test_every_error_is_a_workbench_error_and_all_but_the_root_also_a_builtin_on
     assert issubclass(kind, WorkbenchError)
     if kind is not WorkbenchError:
         assert issubclass(kind, (ValueError, LookupError, RuntimeError))
+
+
+class Weather(custom_data.CustomData, frozen=True):
+    """A user's own data."""
+
+    degrees: float
+    places: tuple[str, ...] = ()
+
+
+def test_custom_data_comes_back_as_the_class_that_is_defined_now() -> None:
+    message = Weather(3.5, ("A", "B"), ts_event=1, ts_init=2)
+    assert decode(encode(message)) == decode_json(encode_json(message)) == message
+    older = encode(message)
+
+    def again() -> type:
+        class Weather(custom_data.CustomData, frozen=True):
+            degrees: float
+
+        return Weather
+
+    kept = custom_data.CUSTOM_TYPES["Weather"]
+    newer = again()
+    assert type(decode(older)) is newer
+    del custom_data.CUSTOM_TYPES["Weather"]
+    with pytest.raises(CodecError, match="not a workbench message"):
+        decode(older)
+    custom_data.CUSTOM_TYPES["Weather"] = kept
+    with pytest.raises(CodecError, match="not a workbench message"):
+        decode(older.replace(b"degrees", b"degreeZ"))
+
+
+def test_a_users_class_is_never_taken_for_one_of_ours() -> None:
+    class Quote(custom_data.CustomData, frozen=True):
+        text: str
+
+    message = Quote("x", ts_event=1, ts_init=1)
+    assert decode(encode(message)) == message
+    assert decode(encode(QUOTE)) == QUOTE
+    del custom_data.CUSTOM_TYPES["Quote"]

@@ -8,7 +8,15 @@ from typing import NamedTuple, TypeVar
 
 from workbench.engines.own_orders import OwnOrders
 from workbench.engines.trading_books import TradingBook, TradingBooks
-from workbench.model.data import Bar, BarType, Quote, Trade
+from workbench.model.data import (
+    Bar,
+    BarType,
+    FundingRate,
+    InstrumentStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
 from workbench.model.enums import OrderSide, OrderStatus, PriceType
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.events import AccountState
@@ -39,11 +47,14 @@ _EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
 class Market:
     """The latest market data of one instrument; None where there was none yet."""
 
-    __slots__ = ("bars", "quote", "trade")
+    __slots__ = ("bars", "funding_rate", "mark_price", "quote", "status", "trade")
 
     def __init__(self) -> None:
         self.quote: Quote | None = None
         self.trade: Trade | None = None
+        self.mark_price: MarkPrice | None = None
+        self.funding_rate: FundingRate | None = None
+        self.status: InstrumentStatus | None = None
         self.bars: dict[BarType, Bar] = {}
 
     def price_to(self, side: OrderSide) -> float | None:
@@ -147,6 +158,18 @@ class Cache:
     def trade(self, instrument_id: str) -> Trade | None:
         """Return the latest trade, or None."""
         return self.market(InstrumentId(instrument_id)).trade
+
+    def mark_price(self, instrument_id: str) -> MarkPrice | None:
+        """Return the latest mark price, or None."""
+        return self.market(InstrumentId(instrument_id)).mark_price
+
+    def funding_rate(self, instrument_id: str) -> FundingRate | None:
+        """Return the latest funding rate, or None."""
+        return self.market(InstrumentId(instrument_id)).funding_rate
+
+    def instrument_status(self, instrument_id: str) -> InstrumentStatus | None:
+        """Return the latest status of the market, or None."""
+        return self.market(InstrumentId(instrument_id)).status
 
     def bar(self, bar_type: str | BarType) -> Bar | None:
         """Return the latest bar of a type, or None."""

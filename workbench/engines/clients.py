@@ -7,6 +7,7 @@ of its own. Clients answer through the senders they read when they were construc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
@@ -14,6 +15,7 @@ from workbench.engines.rates import Convert
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
+    DataKind,
     DataResponse,
     ModifyOrder,
     QueryOrder,
@@ -25,6 +27,7 @@ from workbench.model.commands import (
 )
 from workbench.model.data import BarType
 from workbench.model.enums import OrderManagement
+from workbench.model.data import BarType
 from workbench.model.events import AccountState
 from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue
 from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
@@ -48,6 +51,23 @@ class DataClient(ABC):
     @abstractmethod
     async def disconnect(self) -> None:
         """Disconnect; nothing is sent afterwards."""
+
+    def serves(
+        self,
+        kind: DataKind,
+        instrument_id: InstrumentId,
+        bar_type: BarType | None = None,
+        topic: str = "",
+    ) -> bool:
+        """Return whether it has such data; bars that it does not serve are made inside.
+
+        By default it has everything but custom data.
+        """
+        return kind is not DataKind.CUSTOM
+
+    def bar_types(self, instrument_id: InstrumentId) -> Iterable[BarType]:
+        """Return the bars it has, for coarser ones to be made of."""
+        return ()
 
     @abstractmethod
     def subscribe(self, command: Subscribe) -> None:

@@ -1,188 +1,50 @@
 """The data engine: keeps the latest market data and hands each message to its subscribers.
 
-A subscription is resolved once into a feed, whose `process` is the whole path of a quote: into
-the cache, then to each handler. The live runner finds the feed by message; a backtest keeps the
-feed of each of its streams.
+A subscription is resolved once into a feed, whose `process` is the whole path of a quote. The live
+runner finds the feed by message; a backtest keeps the feed of each of its streams.
+
+**What is made inside** (bars, and the signals and custom data that actors publish) goes into the
+data commands and is handled after the message that caused it, as a message of its own: after the
+orders that message caused, before the next market data. So it comes at the same place in a
+backtest, a replay and live, it stands in the event log, no callback is entered while another runs,
+and simulated exchanges, which see data events only, do not see it. An update thus reaches its
+subscribers in the order they came, then the aggregators in the order their bars were first asked
+for; what these close is handed on in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from workbench.engines.cache import Cache, Market
+from workbench.engines.aggregation_joining import BarSubscriptions
+from workbench.engines.cache import Cache
 from workbench.engines.clients import DataClient
+from workbench.engines.feeds import DataSubscriber, Feed, FeedKey, Feeds, Route, deliver
 from workbench.model.commands import (
-    DataCommand,
     DataKind,
     DataResponse,
     RequestData,
     Subscribe,
     Unsubscribe,
 )
-from workbench.model.data import Bar, BarType, BidAskBar, DataGap, Quote, Trade
-from workbench.model.errors import ClientError, ConfigError, StrategyError
+from workbench.model.custom_data import CustomData, Signal
+from workbench.model.data import (
+    NO_INSTRUMENT,
+    Bar,
+    BarType,
+    BidAskBar,
+    DataGap,
+    FundingRate,
+    InstrumentStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
+from workbench.model.errors import ClientError, ConfigError
 from workbench.model.identifiers import ClientId, ComponentId, InstrumentId, Venue, venue_of
 from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Future, Instrument
-
-Route = Callable[[Any], None]
-
-
-class DataSubscriber(Protocol):
-    """Who can subscribe: an actor or strategy."""
-
-    component_id: ComponentId
-
-    @property
-    def is_running(self) -> bool:
-        """Return whether it was started and has not stopped."""
-        ...
-
-    def on_quote(self, quote: Quote) -> None:
-        """Take a quote."""
-
-    def on_trade(self, trade: Trade) -> None:
-        """Take a trade."""
-
-    def on_bar(self, bar: Bar) -> None:
-        """Take a bar."""
-
-    def on_instrument(self, instrument: Instrument) -> None:
-        """Take an instrument's new definition."""
-
-    def on_historical_data(self, response: DataResponse) -> None:
-        """Take the answer to a request."""
-
-    def on_data_gap(self, gap: DataGap) -> None:
-        """Take the news that messages were dropped."""
-
-
-def _deliver(
-    subscribers: list[DataSubscriber], callback: str, message: DataResponse | DataGap | Instrument
-) -> None:
-    """Call a callback of each; an exception comes out with its owner's name and the message."""
-    for subscriber in subscribers:
-        try:
-            getattr(subscriber, callback)(message)
-        except Exception as error:
-            raise StrategyError(subscriber.component_id, callback, message, error) from error
-
-
-class _Feed:
-    """One kind of data of one instrument (or bar type), and who subscribed to it.
-
-    Attributes:
-        market: Where the latest message is kept.
-        source: What began it at the client; None while nobody is subscribed.
-        subscribers: In the order they came.
-        handler: What takes a message: nobody, the one subscriber's callback, or all of them.
-    """
-
-    __slots__ = ("handler", "handlers", "market", "source", "subscribers")
-    callback: ClassVar[str]
-
-    def __init__(self, market: Market) -> None:
-        self.market = market
-        self.source: tuple[DataClient, Subscribe] | None = None
-        self.subscribers: list[DataSubscriber] = []
-        self.handlers: tuple[Route, ...] = ()
-        self.handler: Route = _to_nobody
-
-    def add(self, subscriber: DataSubscriber) -> bool:
-        """Add a subscriber; return whether it is the first."""
-        if subscriber in self.subscribers:
-            return False
-        self.subscribers.append(subscriber)
-        self.handlers = (*self.handlers, getattr(subscriber, self.callback))
-        self._choose()
-        return len(self.subscribers) == 1
-
-    def remove(self, subscriber: DataSubscriber) -> bool:
-        """Remove a subscriber; return whether it was the last."""
-        if subscriber not in self.subscribers:
-            return False
-        index = self.subscribers.index(subscriber)
-        del self.subscribers[index]
-        self.handlers = self.handlers[:index] + self.handlers[index + 1 :]
-        self._choose()
-        return not self.subscribers
-
-    def _choose(self) -> None:
-        if len(self.handlers) > 1:
-            self.handler = self._to_all
-        else:
-            self.handler = self.handlers[0] if self.handlers else _to_nobody
-
-    def _to_all(self, message: Quote | Trade | Bar) -> None:
-        for subscriber, handler in zip(self.subscribers, self.handlers, strict=True):
-            try:
-                handler(message)
-            except Exception as error:
-                raise StrategyError(
-                    subscriber.component_id, self.callback, message, error
-                ) from error
-
-    def deliver(self, message: Quote | Trade | Bar) -> None:
-        """Hand a message on; an exception comes out with its owner's name and the message."""
-        try:
-            self.handler(message)
-        except StrategyError:
-            raise
-        except Exception as error:
-            raise self.blamed(message, error) from error
-
-    def blamed(self, message: Quote | Trade | Bar, error: Exception) -> StrategyError:
-        """Return what the one subscriber raised, with its name."""
-        return StrategyError(self.subscribers[0].component_id, self.callback, message, error)
-
-
-def _to_nobody(_: Quote | Trade | Bar) -> None:
-    return None
-
-
-class _QuoteFeed(_Feed):
-    __slots__ = ()
-    callback = "on_quote"
-
-    def process(self, quote: Quote) -> None:
-        self.market.quote = quote
-        # `deliver`, written out here and for bars: a call costs a quarter of what a quote may.
-        try:
-            self.handler(quote)
-        except StrategyError:
-            raise
-        except Exception as error:
-            raise self.blamed(quote, error) from error
-
-
-class _TradeFeed(_Feed):
-    __slots__ = ()
-    callback = "on_trade"
-
-    def process(self, trade: Trade) -> None:
-        self.market.trade = trade
-        self.deliver(trade)
-
-
-class _BarFeed(_Feed):
-    __slots__ = ()
-    callback = "on_bar"
-
-    def process(self, bar: Bar) -> None:
-        self.market.bars[bar.bar_type] = bar
-        try:
-            self.handler(bar)
-        except StrategyError:
-            raise
-        except Exception as error:
-            raise self.blamed(bar, error) from error
-
-
-_FEEDS: dict[DataKind, type[_Feed]] = {
-    DataKind.QUOTES: _QuoteFeed,
-    DataKind.TRADES: _TradeFeed,
-    DataKind.BARS: _BarFeed,
-}
+from workbench.runtime.clock import Clock
 
 
 class DataEngine:
@@ -190,23 +52,32 @@ class DataEngine:
 
     Args:
         cache: Where the latest data goes.
+        clock: For the bars that are made inside.
+        publish: Takes what is made inside; puts it into the data commands.
 
     Attributes:
         on_answer: Takes the responses that a client gives at once.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, clock: Clock, publish: Callable[[Any], None]) -> None:
         self.on_answer: Callable[[DataResponse], None] = self.process
         self._cache = cache
         self._subscribers: dict[ComponentId, DataSubscriber] = {}
         self._clients: dict[ClientId, DataClient] = {}
-        self._feeds: dict[tuple[DataKind, InstrumentId | BarType], Any] = {}
+        self._feeds = Feeds(cache)
+        self._bars = BarSubscriptions(
+            self._feeds, clock, publish, lambda response: self.on_answer(response)
+        )
         self._requests: dict[int, ComponentId] = {}
         self._handlers: dict[type, Route] = {
             Quote: self._on_quote,
             Trade: self._on_trade,
             Bar: self._on_bar,
             BidAskBar: self._on_bid_ask_bar,
+            MarkPrice: self._on_mark_price,
+            FundingRate: self._on_funding_rate,
+            InstrumentStatus: self._on_status,
+            Signal: self._on_signal,
             DataResponse: self._on_response,
             DataGap: self._on_gap,
             CurrencyPair: self._on_instrument,
@@ -236,8 +107,8 @@ class DataEngine:
 
     # Commands
 
-    def execute(self, command: DataCommand) -> None:
-        """Carry out a subscription, its end, or a request.
+    def execute(self, command: Any) -> None:
+        """Carry out a subscription, its end, or a request; hand on what was made inside.
 
         Raises:
             ClientError: If no data client serves the venue.
@@ -246,25 +117,32 @@ class DataEngine:
             self._subscribe(command)
         elif isinstance(command, Unsubscribe):
             self._unsubscribe(command)
-        else:
+        elif isinstance(command, RequestData):
             self._request(command)
+        else:
+            self.process(command)
 
     def _subscribe(self, command: Subscribe) -> None:
-        client = self._client(command.client_id, command.instrument_id)
         subscriber = self._subscribers[command.component_id]
-        feed = self._feed(command.kind, command.bar_type or command.instrument_id)
-        if feed.add(subscriber):
+        client = self._client_of(command)
+        if command.kind is DataKind.BARS and client is not None:
+            self._bars.subscribe(command, subscriber, client)
+            return
+        feed = self._feeds.feed(command.kind, _key(command))
+        if feed.add(subscriber) and client is not None:
             feed.source = client, command
             client.subscribe(command)
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
-        feed = self._feed(command.kind, command.bar_type or command.instrument_id)
+        feed = self._feeds.feed(command.kind, _key(command))
         if feed.remove(self._subscribers[command.component_id]):
-            self._end(feed, command)
+            self._feeds.end(feed, command.component_id, command.ts_init)
 
     def _request(self, command: RequestData) -> None:
         client = self._client(command.client_id, command.instrument_id)
         self._requests[command.request_id] = command.component_id
+        if self._bars.request(command, client):
+            return
         answer = client.request(command)
         if answer is not None:
             self.on_answer(answer)
@@ -272,28 +150,47 @@ class DataEngine:
     def drop_subscriber(self, component_id: ComponentId, now_ns: int) -> None:
         """End all subscriptions of a component that stopped, and forget what it asked for."""
         subscriber = self._subscribers[component_id]
-        for feed in self._feeds.values():
+        for feed in self._feeds:
             if feed.remove(subscriber):
-                _, begun = feed.source
-                command = Unsubscribe(
-                    component_id=component_id,
-                    kind=begun.kind,
-                    instrument_id=begun.instrument_id,
-                    bar_type=begun.bar_type,
-                    client_id=begun.client_id,
-                    ts_init=now_ns,
-                )
-                self._end(feed, command)
+                self._feeds.end(feed, component_id, now_ns)
         self._requests = {
             request_id: owner
             for request_id, owner in self._requests.items()
             if owner != component_id
         }
 
-    def _end(self, feed: Any, command: Unsubscribe) -> None:
-        client, _ = feed.source
-        feed.source = None
-        client.unsubscribe(command)
+    def serves(self, kind: DataKind, instrument_id: InstrumentId) -> bool:
+        """Return whether a client has such data of an instrument."""
+        try:
+            client = self._client(None, instrument_id)
+        except ClientError:
+            return False
+        has_bars = kind is DataKind.BARS and any(client.bar_types(instrument_id))
+        return has_bars or client.serves(kind, instrument_id)
+
+    def tell_first(
+        self, instrument_id: InstrumentId, routes: Mapping[DataKind, Route] | None
+    ) -> None:
+        """Let routes take all of an instrument's data, by kind, before its subscribers do.
+
+        The cache has each message by then. None ends it.
+        """
+        self._feeds.tell_first(instrument_id, routes)
+
+    def refresh(self, component_id: ComponentId) -> None:
+        """Take note that a component's routes have changed."""
+        subscriber = self._subscribers[component_id]
+        for feed in self._feeds:
+            feed.refresh(subscriber)
+
+    def _client_of(self, command: Subscribe) -> DataClient | None:
+        """Return the client to subscribe at; None for what no client has but actors publish."""
+        if command.kind is DataKind.SIGNALS:
+            return None
+        if command.kind is not DataKind.CUSTOM or command.client_id is not None:
+            return self._client(command.client_id, command.instrument_id)
+        asked = (command.kind, command.instrument_id, None, command.topic)
+        return next((one for one in self._clients.values() if one.serves(*asked)), None)
 
     def _client(self, client_id: ClientId | None, instrument_id: InstrumentId) -> DataClient:
         if client_id is not None:
@@ -309,23 +206,15 @@ class DataEngine:
         known = ", ".join(self._clients) or "none"
         raise ClientError(f"no data client {wanted}; registered: {known}")
 
-    def _feed(self, kind: DataKind, key: InstrumentId | BarType) -> Any:
-        feed = self._feeds.get((kind, key))
-        if feed is None:
-            instrument_id = key.instrument_id if isinstance(key, BarType) else key
-            feed = _FEEDS[kind](self._cache.market(instrument_id))
-            self._feeds[kind, key] = feed
-        return feed
-
     # Events
 
     def route(self, kind: DataKind, key: InstrumentId | BarType) -> Route:
         """Return what handles every message of one kind and instrument (or bar type)."""
-        return self._feed(kind, key).process
+        return self._feeds.feed(kind, key).process
 
     def route_bid_ask(self, bid: BarType, ask: BarType) -> Route:
         """Return what handles the events of a stream of paired bars, single ones among them."""
-        feeds = {bid: self._feed(DataKind.BARS, bid), ask: self._feed(DataKind.BARS, ask)}
+        feeds = {side: self._feeds.feed(DataKind.BARS, side) for side in (bid, ask)}
 
         def process(event: BidAskBar | Bar) -> None:
             if isinstance(event, Bar):
@@ -344,43 +233,83 @@ class DataEngine:
         """
         handler = self._handlers.get(message.__class__)
         if handler is None:
-            raise ClientError(f"a client sent {message!r}, which is no data event")
+            if not isinstance(message, CustomData):
+                raise ClientError(f"a client sent {message!r}, which is no data event")
+            handler = self._handlers[message.__class__] = self._on_custom
         handler(message)
 
     def _on_quote(self, quote: Quote) -> None:
-        self._feed(DataKind.QUOTES, quote.instrument_id).process(quote)
+        self._feeds.feed(DataKind.QUOTES, quote.instrument_id).process(quote)
 
     def _on_trade(self, trade: Trade) -> None:
-        self._feed(DataKind.TRADES, trade.instrument_id).process(trade)
+        self._feeds.feed(DataKind.TRADES, trade.instrument_id).process(trade)
 
     def _on_bar(self, bar: Bar) -> None:
-        self._feed(DataKind.BARS, bar.bar_type).process(bar)
+        self._feeds.feed(DataKind.BARS, bar.bar_type).process(bar)
 
     def _on_bid_ask_bar(self, event: BidAskBar) -> None:
-        bid = self._feed(DataKind.BARS, event.bid.bar_type)
-        self._pair(event, bid, self._feed(DataKind.BARS, event.ask.bar_type))
+        bid = self._feeds.feed(DataKind.BARS, event.bid.bar_type)
+        self._pair(event, bid, self._feeds.feed(DataKind.BARS, event.ask.bar_type))
 
-    def _pair(self, event: BidAskBar, bid: _BarFeed, ask: _BarFeed) -> None:
+    def _pair(self, event: BidAskBar, bid: Feed, ask: Feed) -> None:
         # Both are known before either is shown.
         bid.market.bars[event.bid.bar_type] = event.bid
         ask.market.bars[event.ask.bar_type] = event.ask
         bid.deliver(event.bid)
         ask.deliver(event.ask)
 
+    def _on_mark_price(self, mark_price: MarkPrice) -> None:
+        self._feeds.feed(DataKind.MARK_PRICES, mark_price.instrument_id).process(mark_price)
+
+    def _on_funding_rate(self, funding_rate: FundingRate) -> None:
+        self._feeds.feed(DataKind.FUNDING_RATES, funding_rate.instrument_id).process(funding_rate)
+
+    def _on_status(self, status: InstrumentStatus) -> None:
+        self._feeds.feed(DataKind.INSTRUMENT_STATUS, status.instrument_id).process(status)
+
+    def _on_signal(self, signal: Signal) -> None:
+        for topic in (signal.name, ""):
+            feed = self._feeds.known(DataKind.SIGNALS, topic)
+            if feed is not None:
+                feed.process(signal)
+
+    def _on_custom(self, data: CustomData) -> None:
+        # Subscribers to the objects of all instruments first.
+        for instrument_id in dict.fromkeys((NO_INSTRUMENT, data.instrument_id)):
+            feed = self._feeds.known(DataKind.CUSTOM, (data.topic(), instrument_id))
+            if feed is not None:
+                feed.process(data)
+
     def _on_instrument(self, instrument: Instrument) -> None:
         self._cache.add_instrument(instrument)
         running = [s for s in self._subscribers.values() if s.is_running]
-        _deliver(running, "on_instrument", instrument)
+        deliver(running, "on_instrument", instrument)
 
     def _on_response(self, response: DataResponse) -> None:
+        if self._bars.complete(response):
+            return
         component_id = self._requests.pop(response.request_id, None)
         if component_id is not None:
-            _deliver([self._subscribers[component_id]], "on_historical_data", response)
+            deliver([self._subscribers[component_id]], "on_historical_data", response)
 
     def _on_gap(self, gap: DataGap) -> None:
+        """Tell everybody who takes data of the instrument, bars made inside among it.
+
+        Bars that count (ticks, volume, value) begin anew; a time bar is built from what came.
+        """
         told: list[DataSubscriber] = []
         market = self._cache.market(gap.instrument_id)
-        for feed in self._feeds.values():
+        for feed in self._feeds:
             if feed.market is market:
+                if feed.made is not None:
+                    feed.made.reset()
                 told.extend(s for s in feed.subscribers if s not in told)
-        _deliver(told, "on_data_gap", gap)
+        deliver(told, "on_data_gap", gap)
+
+
+def _key(command: Subscribe | Unsubscribe) -> FeedKey:
+    if command.kind is DataKind.CUSTOM:
+        return command.topic, command.instrument_id
+    if command.kind is DataKind.SIGNALS:
+        return command.topic
+    return command.bar_type or command.instrument_id

@@ -98,6 +98,26 @@ def check_bars(columns: Mapping[str, Float64Array], rows: Rows) -> None:
     _check_sizes(columns, ("volume",), rows, finite=True)
 
 
+def check_mark_prices(columns: Mapping[str, Float64Array], rows: Rows) -> None:
+    """Check the price.
+
+    Raises:
+        DataError: Naming the first row that is not a mark price.
+    """
+    _check_prices(columns, ("price",), rows)
+
+
+def check_rates(columns: Mapping[str, Float64Array], rows: Rows) -> None:
+    """Check that funding rates are finite.
+
+    Raises:
+        DataError: Naming the first row that is not.
+    """
+    rate = columns["rate"]
+    advice = "a rate must be a finite number: mend or drop those rows first"
+    _refuse(~np.isfinite(rate), rows, lambda i: f"rate is {rate[i]}", advice)
+
+
 def _check_prices(columns: Mapping[str, Float64Array], names: tuple[str, ...], rows: Rows) -> None:
     for name in names:
         price = columns[name]

@@ -12,11 +12,24 @@ from typing import TypeVar
 from workbench.history.moments import Moment, format_ns, to_ns
 from workbench.history.rows import Float64Array, Int64Array
 from workbench.model.commands import DataKind
-from workbench.model.data import Bar, BarSpec, BarType, BidAskBar, Quote, Trade
+from workbench.model.custom_data import CustomData
+from workbench.model.data import (
+    Bar,
+    BarSpec,
+    BarType,
+    BidAskBar,
+    FundingRate,
+    InstrumentStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
 from workbench.model.errors import DataError
 from workbench.model.identifiers import InstrumentId
 
-DataEvent = Quote | Trade | Bar | BidAskBar
+DataEvent = (
+    Quote | Trade | Bar | BidAskBar | MarkPrice | FundingRate | InstrumentStatus | CustomData
+)
 _D = TypeVar("_D", bound="Dataset")
 
 
@@ -32,7 +45,12 @@ class Dataset(ABC):
         instrument_id: None where it is not known yet.
         bar_spec: How bars are cut; None for other kinds.
         source: What the data was read from, for messages.
+
+    Attributes:
+        topic: Of custom data: the name of its class.
     """
+
+    topic = ""
 
     def __init__(
         self,

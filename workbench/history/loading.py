@@ -12,6 +12,7 @@ from workbench.history.names import guess_kind
 from workbench.history.sources import read_source
 from workbench.history.symbols import one_symbol
 from workbench.model.commands import DataKind
+from workbench.model.data import NO_INSTRUMENT
 from workbench.model.errors import ConfigError, DataError, InstrumentError
 from workbench.model.identifiers import InstrumentId, parse_instrument_id
 from workbench.model.instruments import Instrument
@@ -98,6 +99,8 @@ def _bound(
                 f" defined are {listed}"
             )
         return dataset.bind(only)
+    if dataset.kind is DataKind.CUSTOM and dataset.instrument_id == NO_INSTRUMENT:
+        return dataset
     if dataset.instrument_id not in known:
         raise InstrumentError(
             f"{dataset.source}: no definition of {dataset.instrument_id}; defined are {listed}."

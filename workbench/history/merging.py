@@ -51,6 +51,7 @@ class JoinedDataset(Dataset):
             first.bar_spec,
             ", ".join(dict.fromkeys(part.source for part in parts)),
         )
+        self.topic = first.topic
         self.parts = tuple(parts)
         self._ends: list[int] = np.cumsum([len(part) for part in parts]).tolist()
 

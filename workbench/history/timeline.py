@@ -22,18 +22,20 @@ from workbench.model.errors import DataError
 from workbench.model.identifiers import InstrumentId
 
 _RANKS = {DataKind.QUOTES: 0, DataKind.TRADES: 1, DataKind.BARS: 2}
+_LAST_RANK = 3  # all else, in input order
 _WINDOW = 65_536  # runs whose bounds are Python integers at one time
 
 
 class StreamKey(NamedTuple):
-    """What tells one dataset from another: kind, instrument and, for bars, their type."""
+    """What tells one dataset from another: kind, instrument, type of bars, topic of custom data."""
 
     kind: DataKind
     instrument_id: InstrumentId
     bar_type: BarType | None
+    topic: str = ""
 
     def __str__(self) -> str:
-        return str(self.bar_type or f"{self.instrument_id} {self.kind.value}")
+        return str(self.bar_type or f"{self.instrument_id} {self.topic or self.kind.value}")
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,13 @@ class Stream:
     """The events of one kind and instrument.
 
     Attributes:
-        kind: Quotes, trades or bars.
-        instrument_id: Their instrument.
+        kind: Quotes, trades, bars, ...
+        instrument_id: Their instrument; empty for custom data of none.
         bar_types: Empty but for bars; bid and ask of one interval are one stream of two types.
         dataset: All rows, also those outside the timeline's period.
         first: The first row within the period.
         last: The row after the last one within it.
+        topic: Of custom data: the name of its class.
     """
 
     kind: DataKind
@@ -55,6 +58,7 @@ class Stream:
     dataset: Dataset
     first: int
     last: int
+    topic: str = ""
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -66,7 +70,7 @@ class Stream:
 
 
 class Timeline:
-    """Datasets merged by time; at equal times quotes, trades, bars, then the order given.
+    """Datasets merged by time; at equal times quotes, trades, bars, the rest; then as given.
 
     Bid and ask bars of one instrument and interval are one stream, and one event where both have
     that time. Datasets of the same stream are joined if they follow one another.
@@ -241,7 +245,7 @@ def _by_key(datasets: Sequence[Dataset]) -> dict[StreamKey, Dataset]:
     """Join what is of one stream; streams stay in the order in which they first appear."""
     parts: dict[StreamKey, list[Dataset]] = {}
     for dataset in datasets:
-        key = StreamKey(dataset.kind, dataset.instrument_id, dataset.bar_type)
+        key = StreamKey(dataset.kind, dataset.instrument_id, dataset.bar_type, dataset.topic)
         parts.setdefault(key, []).append(dataset)
     return {key: join(same) for key, same in parts.items()}
 
@@ -260,7 +264,7 @@ def _paired(by_key: dict[StreamKey, Dataset]) -> list[Dataset]:
             bid, ask = (dataset, by_key[other]) if is_bid else (by_key[other], dataset)
             dataset = BidAskBars(bid, ask)
         found.append(dataset)
-    return sorted(found, key=lambda dataset: _RANKS[dataset.kind])
+    return sorted(found, key=lambda dataset: _RANKS.get(dataset.kind, _LAST_RANK))
 
 
 def _other_side(key: StreamKey) -> StreamKey | None:
@@ -276,4 +280,6 @@ def _stream(dataset: Dataset, start: int | None, end: int | None) -> Stream:
     first, last = dataset.span(start, end)
     sides = (dataset.bid, dataset.ask) if isinstance(dataset, BidAskBars) else (dataset,)
     bar_types = tuple(side.bar_type for side in sides if side.bar_type is not None)
-    return Stream(dataset.kind, dataset.instrument_id, bar_types, dataset, first, last)
+    return Stream(
+        dataset.kind, dataset.instrument_id, bar_types, dataset, first, last, dataset.topic
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from workbench.model import commands as c
+from workbench.model import custom_data as u
 from workbench.model import data as d
 from workbench.model import events as e
 from workbench.model import instruments as i
@@ -21,6 +22,10 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     d.Bar,
     d.BidAskBar,
     d.DataGap,
+    d.MarkPrice,
+    d.FundingRate,
+    d.InstrumentStatus,
+    u.Signal,
     i.CurrencyPair,
     i.CryptoPerpetual,
     i.Equity,
@@ -65,7 +70,7 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     r.PositionReport,
     Order,
 )
-"""Every type that can be encoded; its class name is its tag."""
+"""Every type that can be encoded, beside subclasses of `CustomData`; its class name is its tag."""
 
 _union: Any = MESSAGE_TYPES[0]
 for _kind in MESSAGE_TYPES[1:]:
@@ -81,7 +86,8 @@ def encode(message: msgspec.Struct) -> bytes:
     """Return a message as msgpack.
 
     Raises:
-        CodecError: If it is not one of `MESSAGE_TYPES`, or a value does not fit (integers: 64 bit).
+        CodecError: If it is not one of `MESSAGE_TYPES` (or a subclass of `CustomData`), or a value
+            does not fit (integers: 64 bit).
     """
     return _checked(_msgpack, message)
 
@@ -104,7 +110,7 @@ def decode(data: bytes) -> Any:
     Raises:
         CodecError: If the bytes are not a message.
     """
-    return _read(_from_msgpack, data)
+    return _read(_from_msgpack, data, msgspec.msgpack.Decoder)
 
 
 def decode_json(data: bytes) -> Any:
@@ -113,11 +119,11 @@ def decode_json(data: bytes) -> Any:
     Raises:
         CodecError: If the bytes are not a message.
     """
-    return _read(_from_json, data)
+    return _read(_from_json, data, msgspec.json.Decoder)
 
 
 def _checked(encoder: Any, message: msgspec.Struct) -> bytes:
-    if type(message) not in _KNOWN:
+    if type(message) not in _KNOWN and not isinstance(message, u.CustomData):
         raise CodecError(f"{type(message).__name__} is not a message type")
     try:
         return encoder.encode(message)
@@ -125,11 +131,29 @@ def _checked(encoder: Any, message: msgspec.Struct) -> bytes:
         raise CodecError(f"cannot encode {message!r}: {error}") from error
 
 
-def _read(decoder: Any, data: bytes) -> Any:
+def _read(decoder: Any, data: bytes, kind: Any) -> Any:
     try:
         return decoder.decode(data)
     except _UNREADABLE as error:
+        if u.TAG_PREFIX.encode() in data and (custom := _custom(data, kind)) is not None:
+            return custom
         raise CodecError(f"not a workbench message: {error}") from error
+
+
+def _custom(data: bytes, kind: Any) -> u.CustomData | None:
+    """Return a user's own data; None where it is none, or its class is not defined here."""
+    try:
+        tag = kind(_Tagged).decode(data).type
+        custom = u.CUSTOM_TYPES.get(tag.removeprefix(u.TAG_PREFIX))
+        return None if custom is None else kind(custom).decode(data)
+    except _UNREADABLE:
+        return None
+
+
+class _Tagged(msgspec.Struct):
+    """The tag of a message, whatever else it holds."""
+
+    type: str
 
 
 _KNOWN = frozenset(MESSAGE_TYPES)

@@ -27,21 +27,49 @@ class DataKind(StrEnum):
     QUOTES = "quotes"
     TRADES = "trades"
     BARS = "bars"
+    MARK_PRICES = "mark_prices"
+    FUNDING_RATES = "funding_rates"
+    INSTRUMENT_STATUS = "instrument_status"
+    CUSTOM = "custom"
+    SIGNALS = "signals"
 
 
 class DataCommandFields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all data commands share: who asks, for which data; `bar_type` for bars only."""
+    """What all data commands share: who asks, for which data.
+
+    `bar_type` is for bars only, `topic` for custom data (its class's name) and signals (theirs, or
+    empty for all); `instrument_id` is empty where these are not of one.
+    """
 
     component_id: ComponentId
     kind: DataKind
     instrument_id: InstrumentId
     bar_type: BarType | None = None
+    topic: str = ""
     client_id: ClientId | None = None
     ts_init: int
 
 
+class BarMaking(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How bars are made inside; see `subscribe_bars`."""
+
+    build_with_no_updates: bool = True
+    skip_first_non_full_bar: bool = False
+    build_delay_ns: int = 0
+
+
 class Subscribe(DataCommandFields, frozen=True, kw_only=True, gc=False, tag=True):
-    """Send this data to `component_id` from now on."""
+    """Send this data to `component_id` from now on.
+
+    Bars may be asked for with what was before: `request_id` is that of the answer, `history_ns` how
+    long before now it begins, `history_bars` the newest so many; `making` is for bars that are made
+    inside.
+    """
+
+    request_id: int | None = None
+    history_ns: int | None = None
+    history_bars: int | None = None
+    making: BarMaking | None = None
 
 
 class Unsubscribe(DataCommandFields, frozen=True, kw_only=True, gc=False, tag=True):

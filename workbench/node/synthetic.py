@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from workbench.engines.clients import DataClient
 from workbench.model.commands import DataKind, DataResponse, RequestData, Subscribe, Unsubscribe
-from workbench.model.data import Quote, Trade
+from workbench.model.data import BarType, Quote, Trade
 from workbench.model.enums import AggressorSide
 from workbench.model.errors import ClientError, ConfigError
 from workbench.model.identifiers import ClientId, InstrumentId, TradeId
@@ -98,16 +98,28 @@ class SyntheticDataClient(DataClient):
     async def disconnect(self) -> None:
         """Do nothing: there is no connection to end."""
 
+    def serves(
+        self,
+        kind: DataKind,
+        instrument_id: InstrumentId,
+        bar_type: BarType | None = None,
+        topic: str = "",
+    ) -> bool:
+        """Return whether it is made up: quotes and trades are."""
+        is_made_up = kind in (DataKind.QUOTES, DataKind.TRADES)
+        return is_made_up and instrument_id in self._ticks and bar_type is None and not topic
+
     def subscribe(self, command: Subscribe) -> None:
         """Check that there is such data.
 
         Raises:
-            ClientError: For bars, which are not made up.
+            ClientError: For what is not made up.
         """
-        if command.kind is DataKind.BARS:
+        if not self.serves(command.kind, command.instrument_id):
             raise ClientError(
-                f"{command.component_id} subscribed to {command.bar_type}, but the synthetic market"
-                " sends quotes and trades only; replay stored bars instead"
+                f"{command.component_id} subscribed to {command.kind.value} of"
+                f" {command.bar_type or command.instrument_id}, but the synthetic market sends"
+                " quotes and trades only; replay stored data instead"
             )
 
     def unsubscribe(self, command: Unsubscribe) -> None:

@@ -33,6 +33,7 @@ from workbench.trading.core import TradingCore
 CHUNK = 8192
 FIRST_REPORT = 16  # after how many events progress is reported first: a strategy may be slow
 _FROZEN_BY_A_PROGRAM = 1000  # Python 3.12 freezes some 375 objects of its own when it starts
+_MATCHED = (DataKind.QUOTES, DataKind.TRADES, DataKind.BARS)
 Route = Callable[[Any], None]
 
 
@@ -71,7 +72,7 @@ class BacktestEngine:
     ) -> None:
         listed = {settings.name for settings in venues}
         for stream in timeline.streams:
-            if venue_of(stream.instrument_id) not in listed:
+            if stream.instrument_id and venue_of(stream.instrument_id) not in listed:
                 raise ConfigError(
                     f"no simulated venue lists {stream.instrument_id}; pass a SimulatedVenue named"
                     f" {venue_of(stream.instrument_id)!r}"
@@ -246,10 +247,14 @@ class BacktestEngine:
         data = self.core.data
         if len(stream.bar_types) == 2:
             return data.route_bid_ask(*stream.bar_types)
+        if stream.kind is DataKind.CUSTOM:
+            return data.process
         key = stream.bar_types[0] if stream.bar_types else stream.instrument_id
         return data.route(stream.kind, key)
 
     def _seer(self, stream: Stream) -> Route:
+        if stream.kind not in _MATCHED:
+            return self._see_otherwise
         engine = next(
             engine
             for exchange in self.exchanges
@@ -258,6 +263,11 @@ class BacktestEngine:
         if stream.kind is DataKind.BARS:
             return see_bars(engine, stream.bar_types[0].spec.price_type)
         return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
+
+    def _see_otherwise(self, event: Any) -> None:
+        """Show every exchange what is rare: mark prices, statuses, custom data."""
+        for exchange in self.exchanges:
+            exchange.process(event)
 
 
 @contextmanager

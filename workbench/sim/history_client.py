@@ -9,8 +9,9 @@ from typing import Any
 from workbench.engines.clients import DataClient
 from workbench.history import Timeline
 from workbench.model.commands import DataKind, DataResponse, RequestData, Subscribe, Unsubscribe
+from workbench.model.data import NO_INSTRUMENT, BarType
 from workbench.model.errors import DataError
-from workbench.model.identifiers import ClientId
+from workbench.model.identifiers import ClientId, InstrumentId
 from workbench.model.instruments import Instrument
 from workbench.runtime.clock import Clock
 
@@ -53,14 +54,35 @@ class HistoryDataClient(DataClient):
     async def disconnect(self) -> None:
         """Do nothing: there is no connection to end."""
 
+    def serves(
+        self,
+        kind: DataKind,
+        instrument_id: InstrumentId,
+        bar_type: BarType | None = None,
+        topic: str = "",
+    ) -> bool:
+        """Return whether the data holds it."""
+        for stream in self.timeline.streams:
+            if stream.kind is not kind or stream.topic != topic:
+                continue
+            if kind is DataKind.BARS:
+                if bar_type in stream.bar_types:
+                    return True
+            # Custom data of all instruments is wanted where none is named.
+            elif instrument_id in (stream.instrument_id, NO_INSTRUMENT):
+                return True
+        return False
+
+    def bar_types(self, instrument_id: InstrumentId) -> list[BarType]:
+        """Return the bars the data holds."""
+        streams = self.timeline.streams
+        return [one for s in streams if s.instrument_id == instrument_id for one in s.bar_types]
+
     def subscribe(self, command: Subscribe) -> None:
         """Note if there is no data of this kind."""
         wanted = command.bar_type or command.instrument_id
-        for stream in self.timeline.streams:
-            if stream.kind is not command.kind:
-                continue
-            if wanted in stream.bar_types or wanted == stream.instrument_id:
-                return
+        if self.serves(command.kind, command.instrument_id, command.bar_type, command.topic):
+            return
         held = ", ".join(
             _describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams
         )

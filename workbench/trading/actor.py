@@ -5,23 +5,25 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, dataclass_transform
 
 from workbench.engines.cache import Cache
+from workbench.engines.feeds import FeedKey, Route
 from workbench.engines.portfolio import Portfolio
-from workbench.model.commands import (
-    DataKind,
-    DataResponse,
-    RequestData,
-    ShutdownSystem,
-    Subscribe,
-    Unsubscribe,
+from workbench.model.commands import DataResponse, ShutdownSystem
+from workbench.model.custom_data import CustomData, Signal
+from workbench.model.data import (
+    Bar,
+    DataGap,
+    FundingRate,
+    InstrumentStatus,
+    MarkPrice,
+    Quote,
+    Trade,
 )
-from workbench.model.data import Bar, BarSpec, BarType, DataGap, Quote, Trade
-from workbench.model.errors import ConfigError, InstrumentError, LifecycleError, StrategyError
+from workbench.model.errors import ConfigError, LifecycleError, StrategyError
 from workbench.model.events import TimeEvent
-from workbench.model.identifiers import ComponentId, InstrumentId
+from workbench.model.identifiers import ComponentId
 from workbench.model.instruments import Instrument
 from workbench.runtime.lifecycle import (
     COMPONENT_TRANSITIONS,
@@ -29,134 +31,16 @@ from workbench.runtime.lifecycle import (
     ComponentTrigger,
     Lifecycle,
 )
+from workbench.trading.actor_clock import ActorClock
+from workbench.trading.data_access import DataAccess
 from workbench.trading.parameters import Parameters, declared, resolve
 
 if TYPE_CHECKING:
     from workbench.trading.core import TradingCore
 
 
-class ActorClock:
-    """The node's clock as one actor sees it: its timers have names of their own.
-
-    Args:
-        core: Whose clock it is, and whose thread timers belong to.
-        actor: Whose timers these are.
-    """
-
-    def __init__(self, core: TradingCore, actor: Actor) -> None:
-        self._core = core
-        self._clock = core.clock
-        self._actor = actor
-        self._prefix = f"{actor.component_id}:"
-
-    def timestamp_ns(self) -> int:
-        """Return the time in nanoseconds since the Unix epoch, UTC."""
-        return self._clock.timestamp_ns()
-
-    def utc_now(self) -> datetime:
-        """Return the time as a datetime with zone UTC (microseconds)."""
-        seconds, rest = divmod(self._clock.timestamp_ns(), 1_000_000_000)
-        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
-
-    def set_alert(
-        self, name: str, at: int | datetime, callback: Callable[[TimeEvent], None] | None = None
-    ) -> None:
-        """Call back once.
-
-        Args:
-            name: Unique among this actor's timers.
-            at: When: nanoseconds, or a datetime with a zone.
-            callback: Takes the event; by default `on_time_event`.
-
-        Raises:
-            ConfigError: If the name is in use or the datetime has no zone.
-            ThreadError: On another thread than the node's.
-        """
-        self._core.check_thread("timers", f"clock.set_alert, {name!r}, at")
-        if isinstance(at, bool) or not isinstance(at, (int, datetime)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"alert {name!r}: `at` is nanoseconds or a datetime; got {at!r}")
-        if isinstance(at, datetime):
-            if at.tzinfo is None:
-                raise ConfigError(f"alert {name!r}: give the datetime a zone, such as datetime.UTC")
-            at = round(at.timestamp() * 1e6) * 1000
-        self._clock.set_alert(self._prefix + name, at, self._guarded(callback))
-
-    def set_timer(
-        self,
-        name: str,
-        interval: int | timedelta,
-        callback: Callable[[TimeEvent], None] | None = None,
-        *,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
-    ) -> None:
-        """Call back at intervals.
-
-        Args:
-            name: Unique among this actor's timers.
-            interval: Nanoseconds, or a timedelta.
-            callback: Takes the event; by default `on_time_event`.
-            start_ns: Where the intervals are counted from; by default now.
-            stop_ns: No event falls due after it.
-
-        Raises:
-            ConfigError: If the name is in use or the interval is not positive.
-            ThreadError: On another thread than the node's.
-        """
-        self._core.check_thread("timers", f"clock.set_timer, {name!r}, interval")
-        if isinstance(interval, bool) or not isinstance(interval, (int, timedelta)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(
-                f"timer {name!r}: its interval is nanoseconds or a timedelta, such as"
-                f" datetime.timedelta(seconds=2); got {interval!r}"
-            )
-        if isinstance(interval, timedelta):
-            interval = interval // timedelta(microseconds=1) * 1000
-        self._clock.set_timer(
-            self._prefix + name,
-            interval,
-            self._guarded(callback),
-            start_ns=start_ns,
-            stop_ns=stop_ns,
-        )
-
-    def cancel_timer(self, name: str) -> bool:
-        """Stop a timer or alert; return whether there was one.
-
-        Raises:
-            ThreadError: On another thread than the node's.
-        """
-        self._core.check_thread("timers", f"clock.cancel_timer, {name!r}")
-        return self._clock.cancel_timer(self._prefix + name)
-
-    @property
-    def timer_names(self) -> list[str]:
-        """Return the names of this actor's running timers, sorted."""
-        names = self._clock.timer_names
-        return [n.removeprefix(self._prefix) for n in names if n.startswith(self._prefix)]
-
-    def cancel_all(self) -> None:
-        """Stop all of this actor's timers."""
-        for name in self.timer_names:
-            self.cancel_timer(name)
-
-    def _guarded(self, callback: Callable[[TimeEvent], None] | None) -> Callable[[TimeEvent], None]:
-        actor = self._actor
-        chosen = actor.on_time_event if callback is None else callback
-        name = (
-            "on_time_event" if callback is None else getattr(callback, "__name__", repr(callback))
-        )
-
-        def fire(event: TimeEvent) -> None:
-            if not actor.is_running:
-                return  # it fell due before the actor stopped, and was handled after
-            own = TimeEvent(event.name.removeprefix(self._prefix), event.ts_event, event.ts_init)
-            actor.call(name, chosen, own)
-
-        return fire
-
-
 @dataclass_transform(kw_only_default=True)
-class Actor:
+class Actor(DataAccess):
     """Something that takes market data: subclass it, declare parameters, write callbacks.
 
     Annotated class attributes are parameters, given as keyword arguments. State belongs into
@@ -196,6 +80,7 @@ class Actor:
     log: logging.Logger
     lifecycle: Lifecycle[ComponentState, ComponentTrigger]
     _core: TradingCore | None
+    _indicators: dict[tuple[str, FeedKey], list[tuple[Any, Route]]]
 
     def __new__(cls, *arguments: Any, **given: Any) -> Self:
         """Make the object and check its parameters."""
@@ -219,6 +104,7 @@ class Actor:
             setattr(self, parameter, value)
         self.lifecycle = Lifecycle(name, COMPONENT_TRANSITIONS, ComponentState.READY)
         self._core = None
+        self._indicators = {}
 
     def __init__(self, **parameters: Any) -> None:
         """Make one; every parameter is a keyword (`__new__` checks and keeps them)."""
@@ -379,169 +265,7 @@ class Actor:
                 self.component_id, name, event[0] if event else None, error
             ) from error
 
-    # What it can ask for
-
-    @property
-    def instrument(self) -> Instrument:
-        """Return the instrument, where the node knows exactly one.
-
-        Raises:
-            InstrumentError: If there is none or more than one.
-        """
-        known = self.cache.instruments()
-        if len(known) != 1:
-            names = ", ".join(sorted(i.id for i in known)) or "none"
-            raise InstrumentError(
-                f"{len(known)} instruments are known ({names}); name the one you mean"
-            )
-        return known[0]
-
-    def subscribe_quotes(self, instrument_id: str | None = None) -> None:
-        """Get `on_quote` for an instrument (default: the only one).
-
-        Raises:
-            InstrumentError: If it is not known.
-        """
-        self._subscription(Subscribe, DataKind.QUOTES, instrument_id)
-
-    def unsubscribe_quotes(self, instrument_id: str | None = None) -> None:
-        """Get `on_quote` no longer."""
-        self._subscription(Unsubscribe, DataKind.QUOTES, instrument_id)
-
-    def subscribe_trades(self, instrument_id: str | None = None) -> None:
-        """Get `on_trade` for an instrument (default: the only one).
-
-        Raises:
-            InstrumentError: If it is not known.
-        """
-        self._subscription(Subscribe, DataKind.TRADES, instrument_id)
-
-    def unsubscribe_trades(self, instrument_id: str | None = None) -> None:
-        """Get `on_trade` no longer."""
-        self._subscription(Unsubscribe, DataKind.TRADES, instrument_id)
-
-    def subscribe_bars(self, bar_type: str | BarType) -> None:
-        """Get `on_bar` for a bar type.
-
-        Args:
-            bar_type: `"BTC/USDT.SIM-1-minute-last"`, or, where one instrument is known,
-                `"1-minute-last"`.
-
-        Raises:
-            InstrumentError: If its instrument is not known.
-            ConfigError: If it cannot be read.
-        """
-        kind = self.bar_type(bar_type)
-        self._subscription(Subscribe, DataKind.BARS, kind.instrument_id, kind)
-
-    def unsubscribe_bars(self, bar_type: str | BarType) -> None:
-        """Get `on_bar` no longer."""
-        kind = self.bar_type(bar_type)
-        self._subscription(Unsubscribe, DataKind.BARS, kind.instrument_id, kind)
-
-    def bar_type(self, value: str | BarType) -> BarType:
-        """Return a bar type from its text, with or without the instrument."""
-        if isinstance(value, BarType):
-            return value
-        if value[:1].isdigit() and "." not in value:
-            return BarType(self.instrument.id, BarSpec.parse(value))
-        return BarType.parse(value)
-
-    def _subscription(
-        self,
-        command: type[Subscribe] | type[Unsubscribe],
-        kind: DataKind,
-        instrument_id: str | None,
-        bar_type: BarType | None = None,
-    ) -> None:
-        core = self.core
-        verb = "subscribe" if command is Subscribe else "unsubscribe"
-        core.check_thread("subscriptions", f"{verb}_{kind.value}, ...")
-        core.senders.data_command.send(
-            command(
-                component_id=self.component_id,
-                kind=kind,
-                instrument_id=self._known(instrument_id),
-                bar_type=bar_type,
-                ts_init=core.clock.timestamp_ns(),
-            )
-        )
-
-    def _known(self, instrument_id: str | None) -> InstrumentId:
-        if instrument_id is None:
-            return self.instrument.id
-        return self.cache.require_instrument(instrument_id).id
-
-    def request_quotes(
-        self,
-        instrument_id: str | None = None,
-        *,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int | None = None,
-    ) -> int:
-        """Ask for past quotes; the answer comes to `on_historical_data`.
-
-        Args:
-            instrument_id: Whose; by default the only one.
-            start: From when on, nanoseconds.
-            end: Before when, nanoseconds; never later than now.
-            limit: The newest so many.
-
-        Returns:
-            The request's id, which the answer carries.
-        """
-        return self._request(DataKind.QUOTES, instrument_id, None, start, end, limit)
-
-    def request_trades(
-        self,
-        instrument_id: str | None = None,
-        *,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int | None = None,
-    ) -> int:
-        """Ask for past trades; arguments and answer as for `request_quotes`."""
-        return self._request(DataKind.TRADES, instrument_id, None, start, end, limit)
-
-    def request_bars(
-        self,
-        bar_type: str | BarType,
-        *,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int | None = None,
-    ) -> int:
-        """Ask for past bars; arguments and answer as for `request_quotes`."""
-        kind = self.bar_type(bar_type)
-        return self._request(DataKind.BARS, kind.instrument_id, kind, start, end, limit)
-
-    def _request(
-        self,
-        kind: DataKind,
-        instrument_id: str | None,
-        bar_type: BarType | None,
-        start: int | None,
-        end: int | None,
-        limit: int | None,
-    ) -> int:
-        core = self.core
-        core.check_thread("requests", f"request_{kind.value}, ...")
-        request_id = core.next_request_id()
-        core.senders.data_command.send(
-            RequestData(
-                request_id=request_id,
-                component_id=self.component_id,
-                kind=kind,
-                instrument_id=self._known(instrument_id),
-                bar_type=bar_type,
-                start=start,
-                end=end,
-                limit=limit,
-                ts_init=core.clock.timestamp_ns(),
-            )
-        )
-        return request_id
+    # What it can ask for, beside data
 
     def shutdown_system(self, reason: str) -> None:
         """Ask the node (or backtest) to end gracefully."""
@@ -581,11 +305,30 @@ class Actor:
     def on_bar(self, bar: Bar) -> None:
         """Take a bar."""
 
+    def on_mark_price(self, mark_price: MarkPrice) -> None:
+        """Take a mark price."""
+
+    def on_funding_rate(self, funding_rate: FundingRate) -> None:
+        """Take a funding rate."""
+
+    def on_instrument_status(self, status: InstrumentStatus) -> None:
+        """Take the news that a market opened, closed, was halted, ..."""
+
+    def on_data(self, data: CustomData) -> None:
+        """Take custom data."""
+
+    def on_signal(self, signal: Signal) -> None:
+        """Take a signal."""
+
     def on_historical_data(self, response: DataResponse) -> None:
-        """Take the answer to a request."""
+        """Take the answer to a request, or what was before a subscription's first bar."""
 
     def on_data_gap(self, gap: DataGap) -> None:
-        """Take the news that messages of an instrument were dropped."""
+        """Take the news that messages of an instrument were dropped.
+
+        Bars made inside that count updates, volume or value begin anew; a time bar is built from
+        what came.
+        """
 
     def on_time_event(self, event: TimeEvent) -> None:
         """Take a timer or alert."""
@@ -601,7 +344,7 @@ def _check_spelling(cls: type[Actor]) -> None:
     Raises:
         ConfigError: Naming the callback that was probably meant.
     """
-    root = next(base for base in cls.__mro__ if base in ROOTS)
+    root = next(base for base in cls.__mro__ if base in ROOTS)  # Strategy or Actor
     known = [name for name in dir(root) if name.startswith("on_")]
     own = {n for base in cls.__mro__[: cls.__mro__.index(root)] for n in vars(base)}
     for name in sorted(own):
@@ -617,7 +360,7 @@ def _check_spelling(cls: type[Actor]) -> None:
 
 _BUSY = (ComponentState.STARTING, ComponentState.RUNNING, ComponentState.STOPPING)
 
-ROOTS: set[type] = {Actor}
+ROOTS: set[type] = {Actor, DataAccess}
 """The classes whose own annotations are no parameters."""
 
 

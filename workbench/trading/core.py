@@ -91,7 +91,7 @@ class TradingCore:
             on_risk_event=self._on_risk_event,
             check_thread=self._check_state_thread,
         )
-        self.data = DataEngine(self.cache)
+        self.data = DataEngine(self.cache, clock, senders.data_command.send)
         self.execution = ExecutionEngine(
             self.cache,
             clock,
