@@ -354,24 +354,29 @@ class MarginAccount(Account):
     ) -> PositionId | None:
         """Return the position that an order's next fill belongs to; None with NETTING.
 
-        With HEDGING the one it names, or once that is closed, or without a name, the order's own.
+        With HEDGING the one it names, or once that is closed, or without a name, the order's own;
+        where that was closed, too, its next.
         """
         if not self._is_hedging:
             return None
         if position_id is None or position_id in self._ended:
-            return own_position_id(client_order_id)
+            own = position_id = own_position_id(client_order_id)
+            number = 1
+            while position_id in self._ended:
+                number += 1
+                position_id = PositionId(f"{own}-{number}")
         return position_id
 
     def _fill_hedged(self, instrument: Instrument, fill: OrderFilled, signed: Decimal) -> Decimal:
-        own = own_position_id(fill.client_order_id)
         named = self.position_for(fill.client_order_id, fill.position_id)
         key = (fill.instrument_id, fill.strategy_id, named)
         holding = self._holdings.get(key)
         held = ZERO if holding is None else holding.quantity
         if held * signed >= 0 or abs(signed) <= abs(held):
             return self._fill(key, instrument, signed, fill.price)
-        rest = (fill.instrument_id, fill.strategy_id, own)
         profit = self._fill(key, instrument, -held, fill.price)
+        own = self.position_for(fill.client_order_id, None)
+        rest = (fill.instrument_id, fill.strategy_id, own)
         return profit + self._fill(rest, instrument, signed + held, fill.price)
 
     def _fill(self, key: _Key, instrument: Instrument, signed: Decimal, price: Decimal) -> Decimal:
