@@ -85,6 +85,8 @@ class Depth:
                 break
             size = tier.size
             if size is not None:
+                # A share of a volume need not be on the grid.
+                size -= size % self.instrument.quantity_increment
                 used = min(gone, size)
                 gone -= used
                 size -= used

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, Prices, limit_behind
+from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, Prices, Watch, limit_behind
 from workbench.model.data import Bar, BidAskBar, Quote, Trade
 from workbench.model.enums import AggressorSide, LiquiditySide, OrderSide, OrderType, TimeInForce
 from workbench.model.instruments import Instrument
@@ -69,6 +69,7 @@ class OrderDesk:
         deferred: Those that wait for the next bar's open.
         source: What shows the present prices.
         at: What is offered within a move, in place of what the source shows.
+        is_walking: Whether a bar is gone through: nothing that comes up then waits for an open.
         depth: What can be taken.
         last, mark: The last trade's price and the mark price, None before the first.
         arrivals: How many orders have begun to wait.
@@ -88,6 +89,7 @@ class OrderDesk:
         self.deferred: list[VenueOrder] = []
         self.source: Source | None = None
         self.at: Offers | None = None
+        self.is_walking = False
         self.depth = Depth(instrument, fills)
         self.last: float | None = None
         self.mark: float | None = None
@@ -118,14 +120,13 @@ class OrderDesk:
         self._accept(order)
         self.resting.park(order)
 
-    def release(self, order: VenueOrder) -> None:
-        """Let an order work whose parent filled."""
+    def let_go(self, order: VenueOrder) -> None:
+        """Hold an order no longer whose parent filled: it is about to be placed."""
         self.resting.discard(order)
-        self.place(order)
 
-    def arm(self, order: VenueOrder) -> None:
+    def arm(self, order: VenueOrder, now_ns: int) -> None:
         """Let an order for the session's opening trade at the next price."""
-        self.resting.arm(order)
+        self.resting.arm(order, now_ns)
 
     def close_session(self, order: VenueOrder) -> None:
         """Let an order for the session's close trade at the present price."""
@@ -140,13 +141,15 @@ class OrderDesk:
 
     def expire(self, order: VenueOrder) -> None:
         """End an order whose time is over."""
+        # One that waits for the next open has not been accepted; only what was can expire.
+        self._accept(order)
         self._end(order)
         self._listener.expired(order)
 
     def _takers_wait(self) -> bool:
         return (
             self._waits_for_open
-            and self.at is None
+            and not self.is_walking
             and isinstance(self.source, (Bar, BidAskBar, Top))
         )
 
@@ -228,7 +231,7 @@ class OrderDesk:
 
     def would_take(self, order: VenueOrder, price: Decimal | None) -> bool:
         """Return whether an order that rests would take liquidity at another price."""
-        if order.watch is not None:
+        if order.watch is not None or self.resting.is_parked(order):
             return False
         offer = self._offer(order.side)
         ticks = exact_ticks(price, self.instrument)
@@ -256,18 +259,17 @@ class OrderDesk:
         order.ticks = exact_ticks(price, self.instrument)
         if order.watch is not None and trigger_price != order.trigger_price:
             order.watch.trigger = exact_ticks(trigger_price, self.instrument)
+            order.watch.was_reached = False
         order.trigger_price = trigger_price
         if waits:
             self._rest(order)
 
     def rematch(self, order: VenueOrder) -> None:
         """Let an order with another price take what it reaches now, or wait as a new one."""
-        if order.client_order_id in self.resting.parked:
+        if self.resting.is_parked(order):
             return
         if order.watch is not None:
-            if order.watch.is_reached(self.prices()):
-                self.resting.discard(order)
-                self.trigger(order)
+            self._rewatch(order, order.watch)
             return
         offer = self._offer(order.side)
         takes = offer is not None and _reaches(order, offer)
@@ -279,6 +281,15 @@ class OrderDesk:
                 self._rest(order)
         elif offer is not None and takes:
             self._take(order, offer)
+
+    def _rewatch(self, order: VenueOrder, watch: Watch) -> None:
+        """Show a trigger that was moved what there is now."""
+        before = watch.trigger
+        if watch.see(self.prices()):
+            self.resting.discard(order)
+            self.trigger(order)
+        elif watch.trigger != before:
+            self.trail(order)
 
     def remove(self, order: VenueOrder) -> None:
         """Take an order out."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from workbench.engines.accounts import ACCOUNT_TYPES, Account
@@ -69,6 +70,7 @@ from workbench.sim.resting import VenueOrder, venue_order
 from workbench.sim.venue import BarPath, FillOn, SimulatedVenue
 
 Route = Callable[[Any], None]
+_PositionKey = tuple[InstrumentId, StrategyId, PositionId | None]
 
 
 class SimulatedExchange:
@@ -109,7 +111,7 @@ class SimulatedExchange:
         self._alerts = 0
         self._ends: dict[ClientOrderId, str] = {}  # the alert at which an order's time is over
         self._reported: AccountState | None = None
-        self._held: dict[tuple[InstrumentId, StrategyId, PositionId | None], Decimal] = {}
+        self._held: dict[_PositionKey, Decimal] = {}
         self._linked = Contingencies(
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
@@ -201,22 +203,25 @@ class SimulatedExchange:
     def _submit(self, command: SubmitOrder) -> None:
         order = self._register(command.order)
         if order is not None:
-            self._engines[command.instrument_id].desk.place(order)
+            self._place(order, self._engines[command.instrument_id])
 
     def _submit_list(self, command: SubmitOrderList) -> None:
         self._linked.add(command.orders)
         made = [self._register(definition) for definition in command.orders]
         engine = self._engines.get(command.instrument_id)
-        for order in made:
-            if engine is None or order is None or order.is_over:
-                continue
-            if self._linked.is_held(order.client_order_id):
-                engine.desk.hold(order)
-            else:
-                engine.desk.place(order)
+        if engine is None:
+            return
+        # What waits is there before what it waits for can fill; a rejection reaches all of them.
+        waiting = [self._linked.is_held(one.client_order_id) for one in command.orders]
+        for order, is_waiting in zip(made, waiting, strict=True):
+            if is_waiting and order is not None and not order.is_over:
+                self._hold(order, engine)
+        for order, is_waiting in zip(made, waiting, strict=True):
+            if not is_waiting and order is not None and not order.is_over:
+                self._place(order, engine)
 
     def _register(self, definition: OrderInitialized) -> VenueOrder | None:
-        """Keep a new order; return None if it was rejected."""
+        """Keep a new order; return None if its instrument is not listed."""
         self._order_count += 1
         self._sequence += 1
         venue_order_id = VenueOrderId(f"{self.name}-{self._order_count}")
@@ -224,16 +229,26 @@ class SimulatedExchange:
         if engine is None:
             self._refuse(definition, f"{definition.instrument_id} is not listed at {self.name}")
             return None
-        force = definition.time_in_force
-        if force in _AUCTIONS and definition.order_type in TRIGGERED:
-            kind = definition.order_type.value
-            self._refuse(definition, f"a {kind} order cannot be {force.value}")
-            return None
         order = venue_order(definition, venue_order_id, self._sequence, engine.instrument)
         self._orders[definition.client_order_id] = order
-        if force in _TIMED:
-            self._limit_time(order)
         return order
+
+    def _hold(self, order: VenueOrder, engine: MatchingEngine) -> None:
+        """Keep an order that waits for its parent; an auction's time begins once it works."""
+        if order.definition.time_in_force in _LIMITED:
+            self._limit_time(order)
+        engine.desk.hold(order)
+
+    def _place(self, order: VenueOrder, engine: MatchingEngine) -> None:
+        """Let an order work, or reject it."""
+        force, kind = order.definition.time_in_force, order.definition.order_type
+        if force in _AUCTIONS and kind in TRIGGERED:
+            engine.desk.remove(order)
+            self._rejected(order, f"a {kind.value} order cannot be {force.value}")
+            return
+        if force in _TIMED and order.client_order_id not in self._ends:
+            self._limit_time(order)
+        engine.desk.place(order)
 
     def _refuse(self, definition: OrderInitialized, reason: str) -> None:
         self._send(OrderRejected(reason=reason, **self._about(definition)))
@@ -245,13 +260,17 @@ class SimulatedExchange:
         force, now = order.definition.time_in_force, self._clock.timestamp_ns()
         session = self.settings.session
         if force is TimeInForce.AT_THE_OPEN:
-            due, act = session.next_open(now), engine.desk.arm
-        elif force is TimeInForce.GTD:
-            due, act = order.definition.terms.expire_ns or now, engine.desk.expire
+            due = session.next_open(now)
+            act = partial(engine.desk.arm, now_ns=due)
         else:
-            # What is stamped with the close itself, the last bar above all, still counts.
-            due = session.next_close(now) + 1
-            act = engine.desk.expire if force is TimeInForce.DAY else engine.desk.close_session
+            # What is stamped with the end itself, the last bar above all, still counts.
+            act = engine.desk.expire
+            if force is TimeInForce.GTD:
+                due = (order.definition.terms.expire_ns or now) + 1
+            else:
+                due = session.next_close(now) + 1
+                if force is TimeInForce.AT_THE_CLOSE:
+                    act = engine.desk.close_session
 
         def on_due(_: TimeEvent) -> None:
             self._ends.pop(order.client_order_id, None)
@@ -272,23 +291,15 @@ class SimulatedExchange:
         engine = self._engines[command.instrument_id]
         quantity = order.quantity if command.quantity is None else command.quantity
         is_repriced = command.price not in (None, order.price)
-        is_moved = is_repriced or command.trigger_price not in (None, order.trigger_price)
-        reason = ""
-        if quantity < order.filled:
-            reason = f"{order.filled} are filled; the quantity cannot become {quantity}"
-        elif (
-            is_repriced
-            and order.definition.post_only
-            and engine.desk.would_take(order, command.price)
-        ):
-            reason = "post-only, and it would have taken liquidity"
+        is_moved = command.trigger_price not in (None, order.trigger_price)
+        reason = self._modify_refusal(order, command, quantity, is_repriced=is_repriced)
         if reason:
             self._send(OrderModifyRejected(reason=reason, **self._about(command)))
             return
         self._sequence += 1
         engine.desk.amend(order, quantity, command.price, command.trigger_price, self._sequence)
         self._linked.on_resized(order.client_order_id, quantity)
-        if order.leaves > 0:
+        if order.leaves > 0 and not self._linked.is_held(order.client_order_id):
             # The account first, as with a fill.
             self._lock(order)
         self._send_updated(order, is_unasked=False)
@@ -296,8 +307,24 @@ class SimulatedExchange:
             engine.desk.remove(order)
             self._canceled(order, "its quantity was reduced to what is filled")
             return
-        if is_moved:
+        if is_moved or (is_repriced and order.watch is None):
             engine.desk.rematch(order)
+
+    def _modify_refusal(
+        self, order: VenueOrder, command: ModifyOrder, quantity: Decimal, *, is_repriced: bool
+    ) -> str:
+        """Return why an order cannot be changed, "" if it can."""
+        desk = self._engines[command.instrument_id].desk
+        if quantity < order.filled:
+            return f"{order.filled} are filled; the quantity cannot become {quantity}"
+        is_retriggered = command.trigger_price not in (None, order.trigger_price)
+        if is_retriggered and order.order_type not in TRIGGERED:
+            return "it has no trigger that could still be reached"
+        if is_repriced and order.price is None and order.order_type is not OrderType.LIMIT:
+            return f"a {order.order_type.value} order has no price to change"
+        if is_repriced and order.definition.post_only and desk.would_take(order, command.price):
+            return "post-only, and it would have taken liquidity"
+        return ""
 
     def _cancel(self, command: CancelOrder) -> None:
         order = self._open_order(command.client_order_id)
@@ -329,6 +356,9 @@ class SimulatedExchange:
         """Return an open order as a report."""
         definition = order.definition
         now = self._clock.timestamp_ns()
+        status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.ACCEPTED
+        if status is OrderStatus.ACCEPTED and order.is_triggered:
+            status = OrderStatus.TRIGGERED
         return OrderStatusReport(
             account_id=self.account_id,
             instrument_id=definition.instrument_id,
@@ -337,7 +367,7 @@ class SimulatedExchange:
             side=order.side,
             order_type=definition.order_type,
             time_in_force=definition.time_in_force,
-            status=OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.ACCEPTED,
+            status=status,
             quantity=order.quantity,
             filled_quantity=order.filled,
             price=order.price,
@@ -434,7 +464,9 @@ class SimulatedExchange:
             self._lock(order)
         if is_smaller:
             self._send_updated(order, is_unasked=True)
-        self._engines[order.definition.instrument_id].desk.release(order)
+        engine = self._engines[order.definition.instrument_id]
+        engine.desk.let_go(order)
+        self._place(order, engine)
 
     def _filled(
         self, order: VenueOrder, quantity: Decimal, price: Decimal, liquidity: LiquiditySide
@@ -470,8 +502,7 @@ class SimulatedExchange:
             ts_init=now,
         )
         self.account.apply_fill(instrument, fill)
-        key = self._position_key(definition)
-        self._held[key] = self._held.get(key, ZERO) + definition.side.sign * quantity
+        self._count_held(definition, definition.side.sign * quantity)
         if order.is_over:
             self._drop(order)
             self.account.unlock_order(definition.client_order_id)
@@ -489,14 +520,28 @@ class SimulatedExchange:
         if alert is not None:
             self._clock.cancel_timer(alert)
 
-    def _position_key(
-        self, definition: OrderInitialized
-    ) -> tuple[InstrumentId, StrategyId, PositionId | None]:
+    def _position_key(self, definition: OrderInitialized, *, is_own: bool = False) -> _PositionKey:
         """Return which position an order's fills belong to, as the engines see it."""
         position_id = None
         if self._is_hedging:
-            position_id = definition.position_id or own_position_id(definition.client_order_id)
+            own = own_position_id(definition.client_order_id)
+            position_id = own if is_own else definition.position_id or own
         return definition.instrument_id, definition.strategy_id, position_id
+
+    def _count_held(self, definition: OrderInitialized, signed: Decimal) -> None:
+        """Count a fill; what it has beyond a position that it names goes to its order's own."""
+        key = self._position_key(definition)
+        held = self._held.get(key, ZERO)
+        now, beyond = held + signed, ZERO
+        if self._is_hedging and held * signed <= 0 and abs(signed) > abs(held):
+            own = self._position_key(definition, is_own=True)
+            if key != own:
+                now, beyond = ZERO, now
+                self._held[own] = self._held.get(own, ZERO) + beyond
+        if now:
+            self._held[key] = now
+        else:
+            self._held.pop(key, None)  # closed positions are many
 
     def _reducible(self, order: VenueOrder) -> Decimal:
         held = self._held.get(self._position_key(order.definition), ZERO)
@@ -541,7 +586,8 @@ class SimulatedExchange:
 
 
 _AUCTIONS = frozenset({TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE})
-_TIMED = _AUCTIONS | {TimeInForce.GTD, TimeInForce.DAY}
+_LIMITED = frozenset({TimeInForce.GTD, TimeInForce.DAY})
+_TIMED = _AUCTIONS | _LIMITED
 
 # `Any`: each takes the command it stands beside.
 _ARRIVALS: dict[type, Callable[[SimulatedExchange, Any], None]] = {

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from workbench.engines.triggers import ON_BID_ASK, Prices
 from workbench.model.data import Bar, BarType, BidAskBar, Quote, Trade
-from workbench.model.enums import TriggerType
+from workbench.model.enums import PriceType, TriggerType
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.instruments import Instrument
 from workbench.sim.book import Top, one_sided, top_of, walk
@@ -71,6 +71,7 @@ class MatchingEngine:
         self._adaptive = adaptive_bars
         self._trades_move_book = trades_move_book
         self._bars: BarType | None = None
+        self._tells_last = False
 
     @property
     def instrument(self) -> Instrument:
@@ -121,17 +122,22 @@ class MatchingEngine:
             if self._resting.orders or desk.deferred:
                 self._walk_whole(bar)
             desk.source = bar
+            if bar.volume != 0:
+                desk.last = bar.close
 
     def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
         if not self._is_finest(bar.bid.bar_type if isinstance(bar, BidAskBar) else bar.bar_type):
             return
+        is_awaited = bool(self._resting.orders or self.desk.deferred)
         if isinstance(bar, BidAskBar):
-            self._walk_whole(bar)
+            if is_awaited:
+                self._walk_whole(bar)
             self.desk.source = bar
             return
         moments = one_sided(bar, walk(bar, self._adaptive), top_of(self.desk.source))
-        self._walk(moments)
+        if is_awaited:
+            self._walk(moments, bar)
         self.desk.source = moments[3]
 
     def _is_finest(self, bar_type: BarType) -> bool:
@@ -143,29 +149,31 @@ class MatchingEngine:
 
     def _walk_whole(self, bar: Bar | BidAskBar) -> None:
         moments = walk(bar, self._adaptive)
-        self._walk(moments)
+        self._walk(moments, bar)
         # The close is still the same moment: what was taken of it is gone.
         self.desk.depth.same_moment(moments[3], bar)
 
-    def _walk(self, moments: tuple[Top, ...]) -> None:
+    def _walk(self, moments: tuple[Top, ...], bar: Bar | BidAskBar) -> None:
+        desk = self.desk
+        # Bars of one price are bars of trades as far as triggers are concerned.
+        self._tells_last = not isinstance(bar, BidAskBar) and bar.volume != 0 and _is_whole(bar)
+        desk.is_walking = True
         before: Offers | None = None
         for moment in moments:
-            self.desk.source = moment
-            self._see_last(moment)
-            offers = offers_of(self.desk.instrument, moment)
+            desk.source = moment
+            if self._tells_last:
+                desk.last = moment.bid
+            offers = offers_of(desk.instrument, moment)
             if before is None:
-                waiting, self.desk.deferred = self.desk.deferred, []
+                waiting, desk.deferred = desk.deferred, []
                 for order in waiting:
                     if not order.is_over:
-                        self.desk.work(order, waits=False)
+                        desk.work(order, waits=False)
             if self._resting.orders:
-                self._pass(before, offers)
+                # A bar that ended when a session opened is of the time before it.
+                self._pass(before, offers, moment_ns=bar.ts_event - 1)
             before = offers
-
-    def _see_last(self, moment: Top) -> None:
-        # Bars of one price are bars of trades as far as triggers are concerned.
-        if moment.bid == moment.ask:
-            self.desk.last = moment.bid
+        desk.is_walking = self._tells_last = False
 
     def _jump(self, *, triggers_only: bool = False) -> None:
         self._pass(
@@ -176,10 +184,25 @@ class MatchingEngine:
 
     # What a move of the market reaches
 
-    def _pass(self, before: Offers | None, offers: Offers, *, triggers_only: bool = False) -> None:
-        """Trade what a jump to these offers reaches, or a move to them from those before."""
-        for order in self._resting.take_armed():
-            self.desk.auction(order)
+    def _pass(
+        self,
+        before: Offers | None,
+        offers: Offers,
+        *,
+        triggers_only: bool = False,
+        moment_ns: int | None = None,
+    ) -> None:
+        """Trade what a jump to these offers reaches, or a move to them from those before.
+
+        Args:
+            before: What was offered before a move; None at a jump.
+            offers: What is offered after it.
+            triggers_only: Leave limit orders alone.
+            moment_ns: Auctions that were armed later do not trade yet; None: all do.
+        """
+        if self._resting.armed:
+            for order in self._resting.take_armed(moment_ns):
+                self.desk.auction(order)
         done: set[tuple[ClientOrderId, bool]] = set()
         while steps := self._steps(before, offers, done):
             arrivals = self.desk.arrivals
@@ -216,12 +239,13 @@ class MatchingEngine:
 
     def _watched_on_path(self, offers: Offers) -> list[VenueOrder]:
         """Return the watched orders that trigger where the path passes their trigger."""
-        prices = self.desk.prices(offers)
+        prices = self._brought(offers)
+        passed = _PASSED if self._tells_last else _PASSED_BID_ASK
         return [
             order
             for order in self._resting.watched.values()
             if order.watch is not None
-            and order.watch.trigger_type in _PASSED
+            and order.watch.trigger_type in passed
             and order.watch.is_reached(prices)
         ]
 
@@ -230,9 +254,7 @@ class MatchingEngine:
 
         Nor does it count for the DOUBLE types.
         """
-        source = self.desk.source
-        top = top_of(source)
-        is_last = not isinstance(source, Quote) and top.bid == top.ask
+        is_last = self._tells_last or isinstance(self.desk.source, Trade)
         prices = self.desk.prices(offers)
         return prices._replace(last=prices.last if is_last else None, mark=None)
 
@@ -254,8 +276,16 @@ class MatchingEngine:
                 self.desk.trigger(order)
 
 
-_PASSED = ON_BID_ASK | {TriggerType.LAST_OR_BID_ASK}
-"""Trigger types by whose price the path of a bar is known."""
+_PASSED_BID_ASK = ON_BID_ASK | {TriggerType.LAST_OR_BID_ASK}
+_PASSED = _PASSED_BID_ASK | {TriggerType.LAST, TriggerType.MID}
+"""Trigger types by whose price the path is known, of a bar of one price and of bid and ask bars.
+
+The others are looked at when a bar's four prices are there.
+"""
+
+
+def _is_whole(bar: Bar) -> bool:
+    return bar.bar_type.spec.price_type not in (PriceType.BID, PriceType.ASK)
 
 
 def _length(bar_type: BarType) -> float:

@@ -33,6 +33,7 @@ class VenueOrder(msgspec.Struct, eq=False, gc=False):
         ticks: Its limit in ticks, 0 without one.
         watch: Its trigger, None without one or once it was reached.
         rank: Where it stands in its ladder.
+        armed_ns: When the session opened that it waited for.
     """
 
     definition: OrderInitialized
@@ -49,11 +50,17 @@ class VenueOrder(msgspec.Struct, eq=False, gc=False):
     is_accepted: bool = False
     is_over: bool = False
     rank: int = 0
+    armed_ns: int = 0
 
     @property
     def client_order_id(self) -> ClientOrderId:
         """Return its id."""
         return self.definition.client_order_id
+
+    @property
+    def is_triggered(self) -> bool:
+        """Return whether its trigger was reached and it is a limit order now."""
+        return self.trigger_price is not None and self.order_type is OrderType.LIMIT
 
     @property
     def leaves(self) -> Decimal:
@@ -195,17 +202,23 @@ class Resting:
         self.orders[order.client_order_id] = order
         self.parked[order.client_order_id] = order
 
-    def arm(self, order: VenueOrder) -> None:
-        """Let a parked order trade at the next price."""
+    def is_parked(self, order: VenueOrder) -> bool:
+        """Return whether an order waits for a time or for its parent, armed or not."""
+        return order.client_order_id in self.parked or order in self.armed
+
+    def arm(self, order: VenueOrder, at_ns: int) -> None:
+        """Let a parked order trade at the next price from a time on."""
         del self.parked[order.client_order_id]
+        order.armed_ns = at_ns
         self.armed.append(order)
 
-    def take_armed(self) -> list[VenueOrder]:
-        """Return the orders that trade now, which wait no longer."""
-        armed, self.armed = self.armed, []
-        for order in armed:
-            self.orders.pop(order.client_order_id, None)
-        return [order for order in armed if not order.is_over]
+    def take_armed(self, now_ns: int | None = None) -> list[VenueOrder]:
+        """Return the orders that trade now, which wait no longer; None for all."""
+        ready = [one for one in self.armed if now_ns is None or one.armed_ns <= now_ns]
+        for order in ready:
+            self.armed.remove(order)
+            del self.orders[order.client_order_id]
+        return ready
 
     def awaits_price(self, order: VenueOrder) -> bool:
         """Return whether an order waits for a price, not for a time or its parent."""
@@ -233,8 +246,12 @@ class Resting:
         self._instrument = instrument
         for order in (*waiting, *self.parked.values(), *self.armed):
             order.ticks = exact_ticks(order.price, instrument)
-            if order.watch is not None:
+            before = order.watch
+            if before is not None:
                 order.watch = watch_of(order, instrument)
+                order.watch.was_reached = before.was_reached
+                if before.activation is None:
+                    order.watch.activation = None
         for order in waiting:
             self.add(order)
 
