@@ -27,10 +27,11 @@ from workbench.model.commands import (
 )
 from workbench.model.data import BarType
 from workbench.model.enums import OrderManagement
-from workbench.model.data import BarType
 from workbench.model.events import AccountState
 from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue
 from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
+
+_DAY_NS = 86_400_000_000_000
 
 
 class DataClient(ABC):
@@ -130,6 +131,10 @@ class ExecutionClient(ABC):
     @abstractmethod
     async def venue_state(self) -> VenueState:
         """Return what the venue holds, for reconciliation."""
+
+    def day_ends(self, now_ns: int) -> int:
+        """Return when DAY orders that are held on our side end; by default at midnight, UTC."""
+        return (now_ns // _DAY_NS + 1) * _DAY_NS
 
     @abstractmethod
     def submit_order(self, command: SubmitOrder) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 from workbench.engines.cache import Cache, Purged
 from workbench.engines.data import DataEngine
+from workbench.engines.demands import ContingencyFailed
+from workbench.engines.emulator import OrderEmulator, Outlets
 from workbench.engines.execution import ExecutionEngine
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk import RiskEngine, RiskLimits
-from workbench.model.commands import DataResponse, RequestData, ShutdownSystem
+from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
 from workbench.model.errors import StrategyError, ThreadError
 from workbench.model.events import OrderEvent, PositionEvent
 from workbench.model.identifiers import (
@@ -103,6 +105,21 @@ class TradingCore:
             allow_overfills=allow_overfills,
             align_positions=align_positions,
         )
+        self.emulator = OrderEmulator(
+            self.cache,
+            clock,
+            self.execution,
+            self.data,
+            Outlets(
+                event=senders.exec_event.send,
+                command=senders.trading_command.send,
+                subscription=senders.data_command.send,
+                submit=self._on_released,
+                failed=self._on_contingency_failed,
+            ),
+        )
+        self.data.add_subscriber(self.emulator.watch)
+        self.risk.waits_here = self.emulator.waits_here
         self.risk.set_hedging(self.execution.router.hedging)
         self.lanes = Lanes(
             {
@@ -112,7 +129,7 @@ class TradingCore:
                 LaneName.DATA: self.data.process,
                 LaneName.RISK_COMMANDS: self.risk.execute,
                 LaneName.RISK_EVENTS: self.risk.on_event,
-                LaneName.EXECUTION_COMMANDS: self.execution.execute,
+                LaneName.EXECUTION_COMMANDS: self.emulator.execute,
                 LaneName.EXECUTION_EVENTS: self.execution.process,
             }
         )
@@ -144,6 +161,13 @@ class TradingCore:
 
     def _on_applied(self, event: Any) -> None:
         self.lanes.risk_events.put(event)
+        self.emulator.on_event(event)
+
+    def _on_released(self, command: SubmitOrder) -> None:
+        self.lanes.risk_commands.put(command)
+
+    def _on_contingency_failed(self, failure: ContingencyFailed) -> None:
+        self.bus.publish(f"events.contingency.{failure.strategy_id}", failure)
 
     def _on_derived(self, event: PositionEvent | OrderEvent) -> None:
         self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
