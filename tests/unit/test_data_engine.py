@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from workbench.engines.clients import DataClient
 from workbench.model import commands as c
-from workbench.model.data import Bar, BarType, BidAskBar, DataGap, Quote, Trade
+from workbench.model.custom_data import CustomData, Signal
+from workbench.model.data import (
+    Bar,
+    BarType,
+    BidAskBar,
+    DataGap,
+    FundingRate,
+    InstrumentStatus,
+    MarketStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
 from workbench.model.enums import AggressorSide
 from workbench.model.errors import ClientError, ConfigError, InstrumentError, StrategyError
 from workbench.model.identifiers import ClientId, Venue
@@ -88,10 +102,10 @@ class Listener(Actor):
 
 
 class Setup:
-    def __init__(self, *actors: Listener) -> None:
+    def __init__(self, *actors: Listener, feed: Feed | None = None) -> None:
         channels = Channels.plain()
         self.core = TradingCore(SimulatedClock(1), channels, Senders(channels, "test"), run_tag="T")
-        self.feed = Feed()
+        self.feed = feed or Feed()
         self.core.data.add_client(self.feed)
         self.core.cache.add_instrument(PAIR)
         for actor in actors:
@@ -279,3 +293,303 @@ def test_an_unknown_instrument_or_message_is_refused() -> None:
         listener.subscribe_quotes("NO/PE.SIM")
     with pytest.raises(ClientError, match="'x', which is no data event"):
         setup.core.data.process("x")
+
+
+# What actors publish, and the kinds beside prices
+
+
+class Mood(CustomData, frozen=True):
+    score: float
+
+
+class Hears(Listener):
+    """Also hears of the rest."""
+
+    def on_mark_price(self, mark_price: MarkPrice) -> None:
+        self.hear("on_mark_price", mark_price)
+
+    def on_funding_rate(self, funding_rate: FundingRate) -> None:
+        self.hear("on_funding_rate", funding_rate)
+
+    def on_instrument_status(self, status: InstrumentStatus) -> None:
+        self.hear("on_instrument_status", status)
+
+    def on_data(self, data: CustomData) -> None:
+        self.hear("on_data", data)
+
+    def on_signal(self, signal: Signal) -> None:
+        self.hear("on_signal", signal)
+
+
+RARE = [
+    MarkPrice(PAIR.id, 1.0, 1, 1),
+    FundingRate(PAIR.id, 0.0001, 1, 1, next_funding_ns=5),
+    InstrumentStatus(PAIR.id, MarketStatus.HALTED, 1, 1, "news"),
+]
+
+
+def test_mark_prices_funding_and_status_reach_subscribers_and_the_cache() -> None:
+    hears = Hears()
+    setup = Setup(hears)
+    hears.subscribe_mark_prices()
+    hears.subscribe_funding_rates()
+    hears.subscribe_instrument_status()
+    setup.handle(*RARE)
+    assert hears.heard == RARE
+    cache = setup.core.cache
+    known = [cache.mark_price(PAIR.id), cache.funding_rate(PAIR.id)]
+    assert [*known, cache.instrument_status(PAIR.id)] == RARE
+    hears.unsubscribe_mark_prices()
+    hears.unsubscribe_funding_rates()
+    hears.unsubscribe_instrument_status()
+    setup.handle(*RARE)
+    assert len(hears.heard) == 3
+    assert setup.asked() == ["Subscribe"] * 3 + ["Unsubscribe"] * 3
+
+
+@pytest.mark.parametrize("message", RARE)
+def test_an_exception_on_a_rare_kind_names_its_owner(message: Any) -> None:
+    name = {MarkPrice: "on_mark_price", FundingRate: "on_funding_rate"}.get(
+        type(message), "on_instrument_status"
+    )
+    hears = Hears(fails_in=name)
+    setup = Setup(hears)
+    hears.subscribe_mark_prices()
+    hears.subscribe_funding_rates()
+    hears.subscribe_instrument_status()
+    with pytest.raises(StrategyError, match=f"Hears-001 raised ValueError in {name}"):
+        setup.handle(message)
+
+
+def test_signals_go_to_those_of_their_name_and_to_those_of_all() -> None:
+    named, everything, other = Hears(), Hears(), Hears()
+    setup = Setup(named, everything, other)
+    named.subscribe_signals("trend")
+    everything.subscribe_signals()
+    other.subscribe_signals("other")
+    other.publish_signal("trend", 2)
+    assert named.heard == []  # only after the callback
+    setup.handle()
+    signal = Signal("trend", 2.0, 1, 1, other.component_id)
+    assert (named.heard, everything.heard, other.heard) == ([signal], [signal], [])
+    named.unsubscribe_signals("trend")
+    named.publish_signal("trend", 3)
+    setup.handle()
+    assert (len(named.heard), len(everything.heard)) == (1, 2)
+    assert setup.asked() == []  # no client has signals
+    with pytest.raises(ConfigError, match="a signal needs a name"):
+        named.publish_signal("", 1.0)
+
+
+def test_custom_data_goes_by_class_and_instrument_and_needs_no_client() -> None:
+    everything, one = Hears(), Hears()
+    setup = Setup(everything, one)
+    everything.subscribe_data(Mood)
+    one.subscribe_data(Mood, PAIR.id)
+    of_none = Mood(1.0, ts_event=1, ts_init=1)
+    of_pair = Mood(2.0, instrument_id=PAIR.id, ts_event=1, ts_init=1)
+    one.publish_data(of_none)
+    one.publish_data(of_pair)
+    setup.handle(of_none)  # a client may send it too
+    assert everything.heard == [of_none, of_pair, of_none]
+    assert one.heard == [of_pair]
+    assert setup.asked() == []
+    one.unsubscribe_data(Mood, PAIR.id)
+    setup.handle(of_pair)
+    assert one.heard == [of_pair]
+    with pytest.raises(ConfigError, match="of a class of your own"):
+        one.subscribe_data(Quote)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="of a class of your own"):
+        one.publish_data(quote())  # type: ignore[arg-type]
+
+
+def test_a_client_that_is_named_is_asked_for_custom_data() -> None:
+    hears = Hears()
+    setup = Setup(hears)
+    hears.subscribe_data(Mood, client_id="FEED")
+    assert setup.asked() == ["Subscribe"]
+    assert setup.feed.asked[0].topic == "Mood"
+
+
+# Bars made inside
+
+
+class Ticks(Feed):
+    """Serves quotes and trades only."""
+
+    def serves(self, kind: Any, instrument_id: Any, bar_type: Any = None, topic: str = "") -> bool:
+        return kind in (c.DataKind.QUOTES, c.DataKind.TRADES)
+
+
+def made_inside(*actors: Listener) -> Setup:
+    return Setup(*actors, feed=Ticks())
+
+
+def test_what_bars_are_made_of_is_subscribed_to_once_and_ended_with_the_last() -> None:
+    first, second = Listener(), Listener()
+    setup = made_inside(first, second)
+    first.subscribe_bars("1-tick-mid")
+    second.subscribe_bars("1-tick-mid")
+    second.subscribe_bars("2-tick-bid")
+    assert [(a.kind, a.component_id) for a in setup.feed.asked] == []
+    assert setup.asked() == ["Subscribe"]
+    assert setup.feed.asked[0].kind is c.DataKind.QUOTES
+    setup.handle(quote(2), quote(3))
+    assert [len(one.heard) for one in (first, second)] == [2, 3]
+    first.unsubscribe_bars("1-tick-mid")
+    second.unsubscribe_bars("1-tick-mid")
+    assert setup.asked() == ["Subscribe"]
+    second.unsubscribe_bars("2-tick-bid")
+    assert setup.asked() == ["Subscribe", "Unsubscribe"]
+    setup.handle(quote(4))
+    assert len(second.heard) == 3
+
+
+def test_bars_are_made_in_one_way_only() -> None:
+    listener = Listener()
+    setup = made_inside(listener)
+    listener.subscribe_bars("1-minute-mid", skip_first_non_full_bar=True)
+    setup.handle()
+    listener.subscribe_bars("1-minute-mid", build_with_no_updates=False)
+    with pytest.raises(ClientError, match="ask for them in one way"):
+        setup.handle()
+
+
+def test_the_history_of_bars_of_bars_made_inside_is_refused_with_what_to_do() -> None:
+    listener = Listener()
+    setup = made_inside(listener)
+    listener.subscribe_bars("5-minute-mid", source="1-minute", history=3)
+    with pytest.raises(ClientError, match="Make them of quotes or trades instead"):
+        setup.handle()
+
+
+@pytest.mark.parametrize("series", ["3-tick-mid", "3-volume-mid"])
+def test_a_gap_reaches_those_with_bars_made_inside_and_begins_these_anew(series: str) -> None:
+    listener = Listener()
+    setup = made_inside(listener)
+    listener.subscribe_bars(series)
+    gap = DataGap(PAIR.id, 4, 3, 3)
+    setup.handle(quote(1), quote(2), gap, quote(3), quote(4))
+    assert listener.heard == [gap]
+    setup.handle(quote(5))
+    assert [type(one) for one in listener.heard] == [DataGap, Bar]
+
+
+def test_an_aggregator_that_fails_is_not_blamed_on_a_strategy() -> None:
+    listener = Listener()
+    setup = made_inside(listener)
+    listener.subscribe_quotes()
+    listener.subscribe_bars("1-tick-mid")
+    setup.handle()
+    broken: Any = Quote(PAIR.id, 1.0, 1.1, None, 1.0, 1, 1)  # type: ignore[arg-type]
+    with pytest.raises(StrategyError, match="data-engine raised TypeError in aggregation"):
+        setup.handle(broken)
+
+
+def at(ts: int, price: float = 1.0) -> Bar:
+    return Bar(BID, price, price, price, price, None, ts, ts)
+
+
+def test_bars_that_come_while_their_history_is_awaited_follow_it_once() -> None:
+    class Warm(Listener):
+        def on_start(self) -> None:
+            super().on_start()
+            self.closes = Keeps()
+            self.register_indicator(BID, self.closes)
+
+    early, warm = Listener(), Warm()
+    setup = Setup(early, warm)
+    early.subscribe_bars(BID)
+    request_id = warm.subscribe_bars(BID, history=3)
+    setup.handle(at(4, 4.0), at(5, 5.0))
+    assert [setup.feed.asked[-1].limit, setup.feed.asked[-1].request_id] == [3, request_id]
+    assert warm.heard == []
+    history = (at(2, 2.0), at(3, 3.0), at(4, 4.0))
+    answer = msgspec.structs.replace(response(request_id or 0), bar_type=BID, data=history)
+    setup.handle(answer, at(4, 4.0), at(6, 6.0), at(6, 6.0))
+    assert warm.heard == [answer, at(5, 5.0), at(6, 6.0), at(6, 6.0)]
+    assert warm.closes.values == [2.0, 3.0, 4.0, 5.0, 6.0, 6.0]
+    assert len(early.heard) == 5
+    setup.handle(answer)  # a second answer is nobody's
+    assert len(warm.heard) == 4
+
+
+def test_who_leaves_while_its_history_is_awaited_gets_neither() -> None:
+    listener = Listener()
+    setup = Setup(listener)
+    request_id = listener.subscribe_bars(BID, history=timedelta(minutes=5))
+    setup.handle(at(4))
+    listener.unsubscribe_bars(BID)
+    setup.handle(response(request_id or 0), at(5))
+    assert listener.heard == []
+
+
+def test_an_exception_on_history_or_on_a_bar_that_waited_names_its_owner() -> None:
+    for name in ("on_historical_data", "on_bar"):
+        listener = Listener(fails_in=name)
+        setup = Setup(listener)
+        request_id = listener.subscribe_bars(BID, history=3)
+        setup.handle(at(4))
+        with pytest.raises(StrategyError, match=f"Listener-001 raised ValueError in {name}"):
+            setup.handle(response(request_id or 0))
+
+
+# Indicators
+
+
+class Keeps:
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.is_ready = False
+
+    def update(self, value: float) -> None:
+        self.values.append(value)
+        self.is_ready = len(self.values) > 1
+
+
+def test_indicators_get_closes_mids_and_prices_before_the_callback() -> None:
+    listener = Listener()
+    setup = Setup(listener)
+    closes, mids, prices = Keeps(), Keeps(), Keeps()
+    listener.subscribe_bars(BID)
+    listener.subscribe_quotes()
+    setup.handle()
+    # Also where the subscription has begun already.
+    listener.register_indicator(BID, closes)
+    listener.register_indicator("quotes", mids)
+    listener.register_indicator("trades", prices, instrument_id=PAIR.id)
+    listener.subscribe_trades()
+    setup.handle(bar(BID, 3.0), quote(), trade())
+    assert (closes.values, mids.values, prices.values) == ([3.0], [1.05], [1.0])
+    assert listener.indicators == [closes, mids, prices]
+    assert not listener.indicators_ready
+    setup.handle(bar(BID, 4.0), quote(), trade())
+    assert listener.indicators_ready
+
+
+def test_what_cannot_be_updated_is_no_indicator() -> None:
+    listener = Listener()
+    Setup(listener)
+    with pytest.raises(ConfigError, match="name the indicators too"):
+        listener.register_indicator(BID)
+    with pytest.raises(ConfigError, match=r"has a method update\(value\)"):
+        listener.register_indicator(BID, object())
+
+
+@pytest.mark.parametrize("history", [0, -1, 1.5, True, timedelta(0), "1h"])
+def test_a_history_that_is_none_is_refused(history: Any) -> None:
+    listener = Listener()
+    Setup(listener)
+    with pytest.raises(ConfigError, match="history"):
+        listener.subscribe_bars(BID, history=history)
+
+
+def test_a_number_of_volume_bars_says_nothing_of_how_far_back() -> None:
+    listener = Listener()
+    Setup(listener)
+    for ask in (
+        lambda: listener.subscribe_bars("100-volume-last", history=5),
+        lambda: listener.request_bars("100-value-last", limit=5),
+    ):
+        with pytest.raises(ConfigError, match="is not known; ask for a time"):
+            ask()
