@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.test_emulator import ACCOUNT, PAIR, Setup
 from workbench.model import commands as c
@@ -47,6 +47,15 @@ class SlowVenue(RuleBasedStateMachine):
         return found
 
     # What is asked for
+
+    @initialize(kind=st.sampled_from(["oco", "ouo", "bracket"]), quantity=st.integers(1, 9))
+    def start(self, kind: str, quantity: int) -> None:
+        """Begin with a list that works."""
+        if kind == "bracket":
+            self.submit_bracket(quantity, None, None)
+        else:
+            self.submit_siblings(kind, (quantity, quantity))
+        self.answer_some([False, False])
 
     @precondition(lambda self: len(self.lists) < 3)
     @rule(kind=st.sampled_from(["oco", "ouo"]), quantities=st.tuples(*[st.integers(1, 9)] * 2))
