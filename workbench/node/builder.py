@@ -9,6 +9,7 @@ from decimal import localcontext
 from typing import TypeVar
 
 from workbench.engines.clients import DataClient, ExecutionClient
+from workbench.engines.demands import ContingencyFailed
 from workbench.model.commands import ShutdownSystem
 from workbench.model.errors import ConfigError
 from workbench.model.events import OrderEvent
@@ -75,6 +76,7 @@ def build(
         core.on_shutdown(on_shutdown)
         core.bus.subscribe("events.refused.*", _warn_of_refused)
         core.bus.subscribe("events.risk", _warn_of_loss)
+        core.bus.subscribe("events.contingency.*", _warn_of_contingency)
 
         def shutdown(reason: str) -> None:
             now = clock.timestamp_ns()
@@ -111,6 +113,14 @@ def _warn_of_refused(refused: tuple[OrderEvent, str]) -> None:
         type(event).__name__,
         event.client_order_id,
         reason,
+    )
+
+
+def _warn_of_contingency(failure: ContingencyFailed) -> None:
+    _log.warning(
+        "order %s and what it is linked to are not as they should be: %s",
+        failure.client_order_id,
+        failure.reason,
     )
 
 
