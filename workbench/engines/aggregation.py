@@ -65,7 +65,14 @@ class BarBuilder:
             self._low = price
         self.last = price
         self.count += 1
-        self._add(size)
+        # `_add`, written out: this is done for every quote.
+        volume = self._volume
+        if volume is None or not size < math.inf:
+            self._add(size)
+        else:
+            total = volume + size
+            self._lost += (volume - total) + size if volume >= size else (size - total) + volume
+            self._volume = total
 
     def update_bar(self, bar: Bar) -> None:
         """Add a finer bar."""

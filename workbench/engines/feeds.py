@@ -93,6 +93,7 @@ class Feed:
         "_first",
         "_held",
         "_listeners",
+        "_pairs",
         "_routes",
         "handler",
         "key",
@@ -113,6 +114,7 @@ class Feed:
         self._first: Route | None = None
         self._held: list[DataSubscriber] = []
         self._routes: tuple[Route, ...] = ()
+        self._pairs: tuple[tuple[DataSubscriber, Route], ...] = ()
         self._listeners: tuple[Route, ...] = ()
 
     @property
@@ -201,30 +203,25 @@ class Feed:
             self._choose()
 
     def _choose(self) -> None:
-        if len(self._routes) > 1 or self._listeners or self._first is not None:
+        if len(self._routes) > 1 or self._listeners:
+            self._pairs = tuple(zip(self.subscribers, self._routes, strict=True))
             self.handler = self._to_all
         else:
             self.handler = self._routes[0] if self._routes else _to_nobody
 
     def _to_all(self, message: Any) -> None:
-        if self._first is not None:
-            try:
-                self._first(message)
-            except Exception as error:
-                raise StrategyError(ORDER_EMULATOR, self.callback, message, error) from error
-        # A copy: a callback that ends the run takes subscribers out.
-        for subscriber, route in zip(tuple(self.subscribers), self._routes, strict=True):
+        for subscriber, route in self._pairs:
             try:
                 route(message)
             except Exception as error:
                 raise StrategyError(
                     subscriber.component_id, self.callback, message, error
                 ) from error
-        for listener in self._listeners:
-            try:
+        try:
+            for listener in self._listeners:
                 listener(message)
-            except Exception as error:
-                raise StrategyError(DATA_ENGINE, "aggregation", message, error) from error
+        except Exception as error:
+            raise StrategyError(DATA_ENGINE, "aggregation", message, error) from error
 
     def deliver(self, message: Any) -> None:
         """Hand a message on; an exception comes out with its owner's name and the message."""
