@@ -40,22 +40,24 @@ class Funds:
 
         The account is that of the client which the command names, else the venue's first.
         """
-        account = self._cache.account_for(instrument.venue, self._exposure.client_id)
+        client_id = self._exposure.client_id
+        if client_id is None:
+            account = self._cache.account_at(instrument.venue)
+        else:
+            account = self._cache.account_for(instrument.venue, client_id)
         if account is None:
-            return _no_account(instrument, self._exposure.client_id)
+            return _no_account(instrument, client_id)
+        if account.account_type is AccountType.MARGIN and not instrument.margin_init:
+            return Claim(order, None, account.account_id)
         need = self._bearable(order, price, instrument, account)
         return need if isinstance(need, Refusal) else Claim(order, need, account.account_id)
 
     def _bearable(
         self, order: OrderInitialized, price: Decimal, instrument: Instrument, account: AccountState
     ) -> Need | Refusal | None:
-        if account.account_type is AccountType.MARGIN:
-            if not instrument.margin_init or order.reduce_only:
-                return None
-        else:
-            reason = holding_refusal(account.account_type, account.base_currency, instrument)
-            if reason:
-                return Refusal("ACCOUNT_TYPE", f"account {account.account_id}: {reason}")
+        reason = holding_refusal(account.account_type, account.base_currency, instrument)
+        if reason:
+            return Refusal("ACCOUNT_TYPE", f"account {account.account_id}: {reason}")
         need = self._need(order, price, instrument, account)
         if need is None:
             return None
