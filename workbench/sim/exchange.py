@@ -110,6 +110,7 @@ class SimulatedExchange:
         self._sequence = 0
         self._alerts = 0
         self._ends: dict[ClientOrderId, str] = {}  # the alert at which an order's time is over
+        self._ending: set[ClientOrderId] = set()  # a cancel of theirs is on its way
         self._reported: AccountState | None = None
         self._held: dict[_PositionKey, Decimal] = {}
         self._linked = Contingencies(
@@ -188,6 +189,7 @@ class SimulatedExchange:
         if self._is_instant:
             self._arrive(command)
             return
+        self._ending.update(order.client_order_id for order in self._to_cancel(command))
         delay = self.settings.latency.delay_ns(command)
         self._alert("arrival", self._clock.timestamp_ns() + delay, lambda _: self._arrive(command))
 
@@ -336,16 +338,25 @@ class SimulatedExchange:
         self._canceled(order, "")
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
-        for order in list(self._orders.values()):
-            definition = order.definition
-            if (
-                definition.instrument_id == command.instrument_id
-                and definition.strategy_id == command.strategy_id
-                and command.side in (None, order.side)
-                and not order.is_over
-            ):
+        for order in self._to_cancel(command):
+            if not order.is_over:
                 self._engines[command.instrument_id].desk.remove(order)
                 self._canceled(order, "")
+
+    def _to_cancel(self, command: TradingCommand) -> list[VenueOrder]:
+        """Return the orders that a command cancels, of those that are here now."""
+        if isinstance(command, CancelOrder):
+            order = self._open_order(command.client_order_id)
+            return [] if order is None else [order]
+        if not isinstance(command, CancelAllOrders):
+            return []
+        wanted = command.instrument_id, command.strategy_id
+        return [
+            order
+            for order in self._orders.values()
+            if (order.definition.instrument_id, order.definition.strategy_id) == wanted
+            and command.side in (None, order.side)
+        ]
 
     def _query(self, command: QueryOrder) -> None:
         order = self._open_order(command.client_order_id)
@@ -399,6 +410,8 @@ class SimulatedExchange:
         self._refuse(order.definition, reason)
 
     def _triggered(self, order: VenueOrder) -> None:
+        if order.client_order_id in self._ending:
+            return  # who waits for its cancel is told of that, or of fills, and of nothing else
         self._send(
             OrderTriggered(venue_order_id=order.venue_order_id, **self._about(order.definition))
         )
@@ -516,6 +529,7 @@ class SimulatedExchange:
 
     def _drop(self, order: VenueOrder) -> None:
         self._orders.pop(order.client_order_id, None)
+        self._ending.discard(order.client_order_id)
         alert = self._ends.pop(order.client_order_id, None) if self._ends else None
         if alert is not None:
             self._clock.cancel_timer(alert)
