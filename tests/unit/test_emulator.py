@@ -782,6 +782,14 @@ def test_a_list_denied_by_risk_leaves_nothing_behind() -> None:
     assert setup.sent == []
 
 
+def test_a_list_of_which_one_trigger_cannot_be_watched_is_denied_whole() -> None:
+    setup = Setup(kinds="")
+    made = bracket(setup, entry_price="0.99")
+    assert {one.status for one in made} == {OrderStatus.DENIED}
+    assert all(one.reason.startswith("EMULATION_IMPOSSIBLE") for one in made)
+    assert setup.sent == []
+
+
 def test_cancel_all_ends_children_that_wait() -> None:
     setup = Setup()
     made = bracket(setup, entry_price="0.99")

@@ -192,7 +192,11 @@ class OrderEmulator:
         if order.order_type in _WATCHABLE:
             capabilities = self._capabilities(command)
             if capabilities is not None and self._trigger_type(order, capabilities) is not None:
-                self._hold(command, capabilities)
+                refusal = self._watch_refusal(order, capabilities)
+                if refusal:
+                    self._deny(order, refusal)
+                else:
+                    self._hold(command, capabilities)
                 return
         self._venues.execute(command)
 
@@ -204,10 +208,14 @@ class OrderEmulator:
         ):
             self._venues.execute(command)
             return
-        lacking = [order for order in command.orders if capabilities.missing(order)]
-        if lacking:
-            # It is denied as a whole, where every other one is.
-            self._venues.execute(command)
+        if any(capabilities.missing(order) for order in command.orders):
+            self._venues.execute(command)  # which denies it as a whole
+            return
+        refusals = (self._watch_refusal(order, capabilities) for order in command.orders)
+        refusal = next(filter(None, refusals), "")
+        if refusal:
+            for order in command.orders:
+                self._deny(order, refusal)
             return
         self._links.add(command.orders)
         for order in command.orders:
@@ -266,11 +274,6 @@ class OrderEmulator:
         order = command.order
         instrument = self._cache.require_instrument(order.instrument_id)
         trigger_type = self._trigger_type(order, capabilities)
-        refusal = self._watch_refusal(order, trigger_type, capabilities)
-        if refusal:
-            fields = about(order, self._clock.timestamp_ns())
-            self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=refusal, **fields))
-            return
         self._count += 1
         held = Held(
             command=command,
@@ -290,12 +293,13 @@ class OrderEmulator:
         if not waits:
             self.watch.add(held)
 
-    def _watch_refusal(
-        self,
-        order: OrderInitialized,
-        trigger_type: TriggerType | None,
-        capabilities: Capabilities,
-    ) -> str:
+    def _deny(self, order: OrderInitialized, reason: str) -> None:
+        fields = about(order, self._clock.timestamp_ns())
+        self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
+
+    def _watch_refusal(self, order: OrderInitialized, capabilities: Capabilities) -> str:
+        """Return why an order's trigger cannot be watched here; "" where it can, or need not."""
+        trigger_type = self._trigger_type(order, capabilities)
         if trigger_type is None:
             return ""
         becomes = AFTER_TRIGGER.get(order.order_type, order.order_type)

@@ -93,6 +93,7 @@ class Feed:
         "_first",
         "_held",
         "_listeners",
+        "_others",
         "_pairs",
         "_routes",
         "handler",
@@ -112,6 +113,7 @@ class Feed:
         self.subscribers: list[DataSubscriber] = []
         self.handler: Route = _to_nobody
         self._first: Route | None = None
+        self._others: Route = _to_nobody
         self._held: list[DataSubscriber] = []
         self._routes: tuple[Route, ...] = ()
         self._pairs: tuple[tuple[DataSubscriber, Route], ...] = ()
@@ -208,6 +210,18 @@ class Feed:
             self.handler = self._to_all
         else:
             self.handler = self._routes[0] if self._routes else _to_nobody
+        if self._first is not None:
+            self._others = self.handler
+            self.handler = self._to_first
+
+    def _to_first(self, message: Any) -> None:
+        first = self._first
+        assert first is not None
+        try:
+            first(message)
+        except Exception as error:
+            raise StrategyError(ORDER_EMULATOR, self.callback, message, error) from error
+        self._others(message)
 
     def _to_all(self, message: Any) -> None:
         for subscriber, route in self._pairs:
