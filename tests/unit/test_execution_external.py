@@ -307,6 +307,20 @@ def test_a_fill_found_before_its_order_was_heard_of_accepts_it() -> None:
     assert order.status is S.FILLED
 
 
+def test_what_may_have_been_forgotten_is_not_taken_in_again() -> None:
+    setup = Setup()
+    setup.core.purge(20)
+    setup.tell(status(S.FILLED, 10, ts=30))
+    setup.tell(trade("T-1", 4, ts=19))
+    assert setup.cache.orders() == []
+    assert [reason for _, reason in setup.execution.unreconciled] == [
+        "no such order is known; it may have been forgotten (purged)"
+    ] * 2
+    setup.tell(trade("T-2", 4, ts=20))
+    setup.tell(status(S.PARTIALLY_FILLED, 3, venue_order_id="78"))
+    assert setup.cache.net_quantity(PAIR.id) == 7
+
+
 # Positions
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from workbench.model.codec import decode, encode
 from workbench.model.commands import ShutdownSystem
-from workbench.model.errors import CodecError
+from workbench.model.errors import CodecError, ConfigError
 from workbench.model.events import LoopStalled, TimeEvent
 from workbench.model.identifiers import ComponentId
 from workbench.runtime import TRADING_KINDS, EventLog, Record, RecordKind
@@ -82,3 +82,16 @@ def test_what_is_no_message_has_no_bytes() -> None:
     log.add(1, RecordKind.RUN, "text")
     with pytest.raises(CodecError, match="str is not a message type"):
         log.to_bytes()
+
+
+def test_a_bounded_log_keeps_the_newest_records_and_counts_what_it_dropped() -> None:
+    log = EventLog(2)
+    for number in range(5):
+        log.add(number, RecordKind.RUN, TimeEvent("x", number, number))
+    assert [record.number for record in log] == [3, 4]
+    assert (len(log), log.dropped) == (2, 3)
+    unbounded = EventLog()
+    unbounded.tap(1, ChannelName.TIME_EVENTS, TimeEvent("x", 1, 1))
+    assert unbounded.dropped == 0
+    with pytest.raises(ConfigError, match="1 record or more, or None for all; got 0"):
+        EventLog(0)

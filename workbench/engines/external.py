@@ -110,12 +110,16 @@ class ExternalOrders:
         return found
 
     def _is_forgotten(self, report: OrderStatusReport | FillReport) -> bool:
-        """Return whether a report is of what may have been purged."""
-        if report.ts_event >= self._cache.purged_before_ns:
+        """Return whether a report is of what may have been purged.
+
+        A fill tells by its time. An order that is over may have been reported just now: once
+        anything was purged, none is taken in.
+        """
+        until = self._cache.purged_before_ns
+        is_over = isinstance(report, OrderStatusReport) and bool(until)
+        if report.ts_event >= until and not is_over:
             return False
-        self._unreconciled(
-            report, "no such order is known, and what is as old as this was forgotten (purged)"
-        )
+        self._unreconciled(report, "no such order is known; it may have been forgotten (purged)")
         return True
 
     def _of_status(self, report: OrderStatusReport) -> Iterator[e.OrderEvent]:

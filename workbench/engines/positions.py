@@ -96,8 +96,9 @@ class PositionKeeper:
         """Return the open position the fill names, else the one its order traded last."""
         held = self._cache.book(fill.instrument_id, fill.strategy_id).positions
         for position_id in (fill.position_id, order.position_id):
-            if position_id is not None and position_id in held:
-                return held[position_id]
+            position = None if position_id is None else held.get(position_id)
+            if position is not None and position.account_id == fill.account_id:
+                return position
         return None
 
     def _next_id(self, fill: OrderFilled) -> PositionId:

@@ -12,12 +12,14 @@ from workbench.engines.clients import DataClient, ExecutionClient
 from workbench.engines.demands import ContingencyFailed
 from workbench.model.commands import ShutdownSystem
 from workbench.model.errors import ConfigError
-from workbench.model.events import OrderEvent
+from workbench.model.events import OrderEvent, OrderFilled
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.model.money import MONEY_CONTEXT
+from workbench.model.reports import ExecutionReport
 from workbench.model.risk_events import LossLimitReached, RiskEvent
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.purging import purge_regularly
 from workbench.node.registry import own_start
 from workbench.runtime.clock import LiveClock, SimulatedClock
 from workbench.runtime.runner import AsyncRunner
@@ -68,13 +70,25 @@ def build(
     clock = LiveClock(senders.time_event.send) if is_live else SimulatedClock()
     with runner.bound(), localcontext(MONEY_CONTEXT):
         channels = runner.take_channels()
-        core = TradingCore(clock, channels, senders, run_tag="", limits=config.limits)
+        core = TradingCore(
+            clock,
+            channels,
+            senders,
+            run_tag="",
+            limits=config.limits,
+            allow_overfills=config.allow_overfills,
+            log_limit=config.log_limit if is_live else None,
+        )
+        if is_live and config.purge_closed_after_s is not None:
+            purge_regularly(core, config.purge_closed_after_s)
         simulated_time = None
         if isinstance(clock, SimulatedClock):
             simulated_time = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
             core.dispatcher.before_data.append(simulated_time.see)
         core.on_shutdown(on_shutdown)
         core.bus.subscribe("events.refused.*", _warn_of_refused)
+        core.bus.subscribe("events.overfilled.*", _warn_of_overfill)
+        core.bus.subscribe("events.unreconciled.*", _warn_of_unreconciled)
         core.bus.subscribe("events.risk", _warn_of_loss)
         core.bus.subscribe("events.contingency.*", _warn_of_contingency)
 
@@ -135,6 +149,20 @@ def _warn_of_loss(event: RiskEvent) -> None:
         )
     elif event.reason:
         _log.warning("trading state: %s, as %s", event.state.value, event.reason)
+
+
+def _warn_of_overfill(overfill: tuple[OrderFilled, str]) -> None:
+    _log.warning("overfill: %s", overfill[1])
+
+
+def _warn_of_unreconciled(unreconciled: tuple[ExecutionReport, str]) -> None:
+    report, reason = unreconciled
+    _log.warning(
+        "%s of %s does not fit what is known and changed nothing: %s",
+        type(report).__name__,
+        report.instrument_id,
+        reason,
+    )
 
 
 def _refuse_second_replay(client: DataClient, others: Sequence[DataClient]) -> None:

@@ -17,6 +17,7 @@ from workbench.runtime.runner import BUDGET_S, PAUSE_S
 
 _SHORTEST_S = 1e-6
 _LEAST_S = {"budget_s": _SHORTEST_S, "pause_s": PAUSE_S, "stall_threshold_s": _SHORTEST_S}
+_OPTIONAL = frozenset({"purge_closed_after_s"})
 
 
 class ClockKind(StrEnum):
@@ -46,6 +47,13 @@ class TradingNodeConfig(
             instrument, and report the gap; None keeps everything, as a replay must.
         stall_threshold_s: From how long on a loop that does not run is a stall.
         max_quote_age_s: After a stall, how old a quote may have been at its end to count as fresh.
+        allow_overfills: Whether a fill that goes beyond its order's quantity counts; it is warned
+            of. Else it is refused, and that is warned of.
+        purge_closed_after_s: How long after its end an order or position is forgotten, so that a
+            node may run for months; realised profit stays counted. None keeps everything, as the
+            simulated clock always does: a replay's results are those of its backtest.
+        log_limit: How many records the event log in memory keeps, the newest; None for all, as the
+            simulated clock always does.
 
     >>> TradingNodeConfig(trader="X")
     Traceback (most recent call last):
@@ -64,19 +72,25 @@ class TradingNodeConfig(
     conflate_above: int | None = None
     stall_threshold_s: float = 0.25
     max_quote_age_s: float = 1.0
+    allow_overfills: bool = False
+    purge_closed_after_s: float | None = 86_400.0
+    log_limit: int | None = 200_000
 
     def __post_init__(self) -> None:
         """Check every field."""
         parse_name(self.trader_id, "trader_id")
         msgspec.structs.force_setattr(self, "clock", parse_enum(ClockKind, self.clock, "clock"))
         for name in self.__struct_fields__:
-            if name.endswith("_s"):
-                _check_seconds(name, getattr(self, name), _LEAST_S.get(name, 0.0))
+            value = getattr(self, name)
+            if name.endswith("_s") and (value is not None or name not in _OPTIONAL):
+                _check_seconds(name, value, _LEAST_S.get(name, 0.0))
         above = self.conflate_above
-        if above is not None and (type(above) is not int or above < 1):
-            raise ConfigError(
-                f"conflate_above is a whole number, 1 or more, or None; got {above!r}"
-            )
+        for name in ("conflate_above", "log_limit"):
+            count = getattr(self, name)
+            if count is not None and (type(count) is not int or count < 1):
+                raise ConfigError(f"{name} is a whole number, 1 or more, or None; got {count!r}")
+        if type(self.allow_overfills) is not bool:
+            raise ConfigError(f"allow_overfills is True or False; got {self.allow_overfills!r}")
         if above is not None and self.clock is ClockKind.SIMULATED:
             raise ConfigError(
                 "conflate_above drops market data, and a replay into a node with clock='simulated'"
