@@ -74,11 +74,13 @@ class Depth:
             moment: When.
         """
         side = order.side
-        if self._is_level_1 and offer.shown is None:
-            return [(offer.ticks, None)]
-        gone = self.gone(side, moment)
+        shown = offer.shown
+        gone = ZERO if self._moment is not moment else self._taken[side]
+        if self._is_level_1 and (shown is None or shown - gone >= wanted):
+            # What most orders find, without asking the model.
+            return [(offer.ticks, None if shown is None else shown - gone)]
         found: list[tuple[int, Decimal | None]] = []
-        seen = Seen(wanted, offer.shown, self._recent(moment))
+        seen = Seen(wanted, shown, self._recent(moment))
         for tier in self._model.tiers(seen, self._random):
             ticks = offer.ticks + tier.worse * side.sign
             if not _may_take(order, ticks, tier.is_slip, offer):
