@@ -447,6 +447,10 @@ class OrderEmulator:
     def on_event(self, event: OrderEvent) -> None:
         """Note what became of an order; told after it was applied."""
         key = event.client_order_id
+        if not (self._held or self._links or self._demands):
+            if type(event) is OrderFilled:
+                self._check_late(event)
+            return
         held = self._held.get(key)
         if held is not None:
             if isinstance(event, OrderReleased):
