@@ -321,8 +321,8 @@ def check_desk(exchange: Any) -> None:
         entries = [(rank, sequence) for rank, sequence, _ in ladder._entries]
         assert entries == sorted(entries)
         assert entries == [(o.rank, o.sequence) for _, _, o in ladder._entries]
-    for name in exchange._ends:
-        assert name in exchange._orders, "an alert of an order that is over"
+    watched = sum(one.client_order_id in exchange.times for one in exchange.open_orders())
+    assert len(exchange.times) == watched, "an alert of an order that is over"
 
 
 def check_links(orders: dict[Any, wb.Order]) -> None:
@@ -371,10 +371,10 @@ def check_positions(engine: BacktestEngine) -> None:
     net = sum((fill.quantity * fill.side.sign for fill in fills_of(engine)), D(0))
     assert engine.core.portfolio.net_position(PAIR.id) == net
     (exchange,) = engine.exchanges
-    assert sum(exchange._held.values(), D(0)) == net
+    assert sum(exchange.held.quantities(), D(0)) == net
     open_now = engine.core.cache.positions_open()
     held = sorted(one.signed_quantity for one in open_now)
-    assert sorted(exchange._held.values()) == held
+    assert sorted(exchange.held.quantities()) == held
 
 
 def fills_of(engine: BacktestEngine) -> list[e.OrderFilled]:

@@ -23,8 +23,8 @@ from workbench.sim.resting import Resting, VenueOrder, exact_ticks, watch_of
 
 Source = Quote | Bar | BidAskBar | Trade | Top
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
-_AUCTIONS = frozenset({TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE})
-_NEVER_RESTS = _AT_ONCE | _AUCTIONS
+AUCTIONS = frozenset({TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE})
+_NEVER_RESTS = _AT_ONCE | AUCTIONS
 _RESTS = frozenset({OrderType.LIMIT, OrderType.MARKET_TO_LIMIT})
 _UNPRICED = frozenset({OrderType.MARKET, OrderType.MARKET_TO_LIMIT})
 
@@ -70,6 +70,7 @@ class OrderDesk:
         source: What shows the present prices.
         at: What is offered within a move, in place of what the source shows.
         is_walking: Whether a bar is gone through: nothing that comes up then waits for an open.
+        is_halted: Whether nothing can be traded now.
         depth: What can be taken.
         last, mark: The last trade's price and the mark price, None before the first.
         arrivals: How many orders have begun to wait.
@@ -90,6 +91,7 @@ class OrderDesk:
         self.source: Source | None = None
         self.at: Offers | None = None
         self.is_walking = False
+        self.is_halted = False
         self.depth = Depth(instrument, fills)
         self.last: float | None = None
         self.mark: float | None = None
@@ -109,7 +111,7 @@ class OrderDesk:
         """Match a new order, and let what remains rest, end or slip as its kind demands."""
         if order.order_type in TRIGGERED:
             self._await_trigger(order)
-        elif order.definition.time_in_force in _AUCTIONS:
+        elif order.definition.time_in_force in AUCTIONS:
             self._accept(order)
             self.resting.park(order)
         else:
@@ -135,7 +137,8 @@ class OrderDesk:
 
     def auction(self, order: VenueOrder) -> None:
         """Let an order trade at once; what is left of it ends."""
-        self.work(order, waits=False)
+        if not self.is_halted:
+            self.work(order, waits=False)
         if not order.is_over:
             self.expire(order)
 
@@ -236,6 +239,26 @@ class OrderDesk:
         offer = self._offer(order.side)
         ticks = exact_ticks(price, self.instrument)
         return offer is not None and (offer.ticks - ticks) * order.side.sign <= 0
+
+    def amend_refusal(
+        self,
+        order: VenueOrder,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> str:
+        """Return why an order cannot be changed so, "" if it can."""
+        if quantity < order.filled:
+            return f"{order.filled} are filled; the quantity cannot become {quantity}"
+        is_retriggered = trigger_price not in (None, order.trigger_price)
+        if is_retriggered and order.order_type not in TRIGGERED:
+            return "it has no trigger that could still be reached"
+        is_repriced = price not in (None, order.price)
+        if is_repriced and order.price is None and order.order_type is not OrderType.LIMIT:
+            return f"a {order.order_type.value} order has no price to change"
+        if is_repriced and order.definition.post_only and self.would_take(order, price):
+            return "post-only, and it would have taken liquidity"
+        return ""
 
     def amend(
         self,

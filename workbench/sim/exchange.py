@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from workbench.engines.accounts import ACCOUNT_TYPES, Account
 from workbench.engines.contingency import Contingencies, ContingencyActions
-from workbench.engines.positions import own_position_id
 from workbench.engines.triggers import TRIGGERED
 from workbench.model.commands import (
     CancelAllOrders,
@@ -24,53 +22,47 @@ from workbench.model.commands import (
     SubmitOrderList,
     TradingCommand,
 )
-from workbench.model.data import Bar, BidAskBar, Quote, Trade
+from workbench.model.data import (
+    Bar,
+    BidAskBar,
+    FundingRate,
+    InstrumentStatus,
+    MarkPrice,
+    Quote,
+    Trade,
+)
 from workbench.model.enums import (
     LiquiditySide,
     OrderManagement,
-    OrderSide,
-    OrderStatus,
     OrderType,
     PriceType,
-    TimeInForce,
 )
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
-    OrderAccepted,
-    OrderCanceled,
-    OrderCancelRejected,
-    OrderExpired,
-    OrderFilled,
     OrderInitialized,
-    OrderModifyRejected,
-    OrderRejected,
-    OrderTriggered,
-    OrderUpdated,
-    TimeEvent,
-    about,
 )
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
-    PositionId,
-    StrategyId,
-    TradeId,
     VenueOrderId,
 )
 from workbench.model.instruments import Instrument
-from workbench.model.money import ZERO, round_to_digits
+from workbench.model.money import round_to_digits
 from workbench.model.reports import OrderStatusReport
 from workbench.runtime.clock import Clock
-from workbench.sim.desk import MatchingListener
+from workbench.sim.answers import Answers
+from workbench.sim.desk import AUCTIONS, MatchingListener
 from workbench.sim.fee_models import FillFacts
+from workbench.sim.funding import Funding
+from workbench.sim.held import HeldPositions
 from workbench.sim.matching import MatchingEngine
+from workbench.sim.order_times import OrderTimes
 from workbench.sim.resting import VenueOrder, venue_order
 from workbench.sim.venue import BarPath, FillOn, SimulatedVenue
 
 Route = Callable[[Any], None]
-_PositionKey = tuple[InstrumentId, StrategyId, PositionId | None]
 
 
 class SimulatedExchange:
@@ -80,6 +72,11 @@ class SimulatedExchange:
         settings: How to simulate, with its name and balances filled in.
         clock: For the time of events, and for latency.
         send_event: Takes execution events.
+
+    Attributes:
+        account: Its balances.
+        times: When orders end.
+        held: What strategies hold.
     """
 
     def __init__(
@@ -106,13 +103,13 @@ class SimulatedExchange:
         self._engines: dict[InstrumentId, MatchingEngine] = {}
         self._orders: dict[ClientOrderId, VenueOrder] = {}
         self._order_count = 0
-        self._trade_count = 0
         self._sequence = 0
-        self._alerts = 0
-        self._ends: dict[ClientOrderId, str] = {}  # the alert at which an order's time is over
+        self.times = OrderTimes(settings.name, clock, settings.session)
+        self.held = HeldPositions(is_hedging=settings.order_management is OrderManagement.HEDGING)
+        self._funding = Funding(clock, self.times, self._pay_funding)
         self._ending: set[ClientOrderId] = set()  # a cancel of theirs is on its way
         self._reported: AccountState | None = None
-        self._held: dict[_PositionKey, Decimal] = {}
+        self._answers = Answers(settings.name, settings.account_id, clock, send_event)
         self._linked = Contingencies(
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
@@ -127,7 +124,7 @@ class SimulatedExchange:
             self._filled,
             self._canceled,
             self._expired,
-            self._reducible,
+            lambda order: self.held.reducible(order.definition),
         )
 
     @property
@@ -177,6 +174,21 @@ class SimulatedExchange:
             engine.on_paired_bar(message)
         elif isinstance(message, Bar):
             see_bars(engine, message.bar_type.spec.price_type)(message)
+        elif isinstance(message, MarkPrice):
+            engine.on_mark(message.price)
+        elif isinstance(message, InstrumentStatus):
+            engine.on_status(message)
+        elif isinstance(message, FundingRate):
+            self._funding.see(message)
+
+    def _pay_funding(self, instrument_id: InstrumentId, rate: Decimal) -> None:
+        """Move the account by a funding, at the mark price or what stands for it."""
+        engine = self._engines[instrument_id]
+        price = engine.valuation()
+        if price is not None and self.account.apply_funding(
+            engine.instrument, rate, engine.instrument.price(price)
+        ):
+            self.send_account_state()
 
     def engine(self, instrument_id: InstrumentId) -> MatchingEngine | None:
         """Return the matching engine of an instrument, None if it is not listed."""
@@ -191,13 +203,8 @@ class SimulatedExchange:
             return
         self._ending.update(order.client_order_id for order in self._to_cancel(command))
         delay = self.settings.latency.delay_ns(command)
-        self._alert("arrival", self._clock.timestamp_ns() + delay, lambda _: self._arrive(command))
-
-    def _alert(self, what: str, at_ns: int, callback: Callable[[TimeEvent], None]) -> str:
-        self._alerts += 1
-        name = f"{self.name}:{what}:{self._alerts}"
-        self._clock.set_alert(name, at_ns, callback)
-        return name
+        due = self._clock.timestamp_ns() + delay
+        self.times.alert("arrival", due, lambda _: self._arrive(command))
 
     def _arrive(self, command: TradingCommand) -> None:
         _ARRIVALS[type(command)](self, command)
@@ -236,50 +243,26 @@ class SimulatedExchange:
         return order
 
     def _hold(self, order: VenueOrder, engine: MatchingEngine) -> None:
-        """Keep an order that waits for its parent; an auction's time begins once it works."""
-        if order.definition.time_in_force in _LIMITED:
-            self._limit_time(order)
+        """Keep an order that waits for its parent."""
+        self.times.watch(order, engine.desk, is_held=True)
         engine.desk.hold(order)
 
     def _place(self, order: VenueOrder, engine: MatchingEngine) -> None:
         """Let an order work, or reject it."""
         force, kind = order.definition.time_in_force, order.definition.order_type
-        if force in _AUCTIONS and kind in TRIGGERED:
+        reason = engine.refusal(order)
+        if force in AUCTIONS and kind in TRIGGERED:
+            reason = f"a {kind.value} order cannot be {force.value}"
+        if reason:
             engine.desk.remove(order)
-            self._rejected(order, f"a {kind.value} order cannot be {force.value}")
+            self._rejected(order, reason)
             return
-        if force in _TIMED and order.client_order_id not in self._ends:
-            self._limit_time(order)
+        self.times.watch(order, engine.desk)
         engine.desk.place(order)
 
     def _refuse(self, definition: OrderInitialized, reason: str) -> None:
-        self._send(OrderRejected(reason=reason, **self._about(definition)))
+        self._answers.rejected(definition, reason)
         self._linked.on_over(definition.client_order_id, "rejected")
-
-    def _limit_time(self, order: VenueOrder) -> None:
-        """Set the alert at which an order's time is over, or has come."""
-        engine = self._engines[order.definition.instrument_id]
-        force, now = order.definition.time_in_force, self._clock.timestamp_ns()
-        session = self.settings.session
-        if force is TimeInForce.AT_THE_OPEN:
-            due = session.next_open(now)
-            act = partial(engine.desk.arm, now_ns=due)
-        else:
-            # What is stamped with the end itself, the last bar above all, still counts.
-            act = engine.desk.expire
-            if force is TimeInForce.GTD:
-                due = (order.definition.terms.expire_ns or now) + 1
-            else:
-                due = session.next_close(now) + 1
-                if force is TimeInForce.AT_THE_CLOSE:
-                    act = engine.desk.close_session
-
-        def on_due(_: TimeEvent) -> None:
-            self._ends.pop(order.client_order_id, None)
-            if not order.is_over:
-                act(order)
-
-        self._ends[order.client_order_id] = self._alert("end", due, on_due)
 
     def _open_order(self, client_order_id: ClientOrderId) -> VenueOrder | None:
         order = self._orders.get(client_order_id)
@@ -288,15 +271,17 @@ class SimulatedExchange:
     def _modify(self, command: ModifyOrder) -> None:
         order = self._open_order(command.client_order_id)
         if order is None:
-            self._send(OrderModifyRejected(reason="the order is not open", **self._about(command)))
+            self._answers.modify_rejected(command, "the order is not open")
             return
         engine = self._engines[command.instrument_id]
         quantity = order.quantity if command.quantity is None else command.quantity
         is_repriced = command.price not in (None, order.price)
         is_moved = command.trigger_price not in (None, order.trigger_price)
-        reason = self._modify_refusal(order, command, quantity, is_repriced=is_repriced)
+        reason = engine.halt or engine.desk.amend_refusal(
+            order, quantity, command.price, command.trigger_price
+        )
         if reason:
-            self._send(OrderModifyRejected(reason=reason, **self._about(command)))
+            self._answers.modify_rejected(command, reason)
             return
         self._sequence += 1
         engine.desk.amend(order, quantity, command.price, command.trigger_price, self._sequence)
@@ -304,7 +289,7 @@ class SimulatedExchange:
         if order.leaves > 0 and not self._linked.is_held(order.client_order_id):
             # The account first, as with a fill.
             self._lock(order)
-        self._send_updated(order, is_unasked=False)
+        self._answers.updated(order, is_unasked=False)
         if order.leaves <= 0:
             engine.desk.remove(order)
             self._canceled(order, "its quantity was reduced to what is filled")
@@ -312,27 +297,10 @@ class SimulatedExchange:
         if is_moved or (is_repriced and order.watch is None):
             engine.desk.rematch(order)
 
-    def _modify_refusal(
-        self, order: VenueOrder, command: ModifyOrder, quantity: Decimal, *, is_repriced: bool
-    ) -> str:
-        """Return why an order cannot be changed, "" if it can."""
-        desk = self._engines[command.instrument_id].desk
-        if quantity < order.filled:
-            return f"{order.filled} are filled; the quantity cannot become {quantity}"
-        is_retriggered = command.trigger_price not in (None, order.trigger_price)
-        if is_retriggered and order.order_type not in TRIGGERED:
-            return "it has no trigger that could still be reached"
-        if is_repriced and order.price is None and order.order_type is not OrderType.LIMIT:
-            return f"a {order.order_type.value} order has no price to change"
-        if is_repriced and order.definition.post_only and desk.would_take(order, command.price):
-            return "post-only, and it would have taken liquidity"
-        return ""
-
     def _cancel(self, command: CancelOrder) -> None:
         order = self._open_order(command.client_order_id)
         if order is None:
-            reason = "the order is not open"
-            self._send(OrderCancelRejected(reason=reason, **self._about(command)))
+            self._answers.cancel_rejected(command, "the order is not open")
             return
         self._engines[command.instrument_id].desk.remove(order)
         self._canceled(order, "")
@@ -365,27 +333,7 @@ class SimulatedExchange:
 
     def report(self, order: VenueOrder) -> OrderStatusReport:
         """Return an open order as a report."""
-        definition = order.definition
-        now = self._clock.timestamp_ns()
-        status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.ACCEPTED
-        if status is OrderStatus.ACCEPTED and order.is_triggered:
-            status = OrderStatus.TRIGGERED
-        return OrderStatusReport(
-            account_id=self.account_id,
-            instrument_id=definition.instrument_id,
-            client_order_id=definition.client_order_id,
-            venue_order_id=order.venue_order_id,
-            side=order.side,
-            order_type=definition.order_type,
-            time_in_force=definition.time_in_force,
-            status=status,
-            quantity=order.quantity,
-            filled_quantity=order.filled,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            ts_event=now,
-            ts_init=now,
-        )
+        return self._answers.report(order)
 
     def open_orders(self) -> list[VenueOrder]:
         """Return the orders that rest or wait for the next bar."""
@@ -393,59 +341,32 @@ class SimulatedExchange:
 
     # What the matching engines decide
 
-    def _about(self, what: Any) -> dict[str, Any]:
-        fields = about(what, self._clock.timestamp_ns())
-        fields["account_id"] = self.account_id
-        return fields
-
     def _accepted(self, order: VenueOrder) -> None:
         if not self._linked.is_held(order.client_order_id):
             self._lock(order)
-        self._send(
-            OrderAccepted(venue_order_id=order.venue_order_id, **self._about(order.definition))
-        )
+        self._answers.accepted(order)
 
     def _rejected(self, order: VenueOrder, reason: str) -> None:
         self._forget(order)
         self._refuse(order.definition, reason)
 
     def _triggered(self, order: VenueOrder) -> None:
-        if order.client_order_id in self._ending:
-            return  # who waits for its cancel is told of that, or of fills, and of nothing else
-        self._send(
-            OrderTriggered(venue_order_id=order.venue_order_id, **self._about(order.definition))
-        )
+        # Who waits for a cancel is told of that, or of fills, and of nothing else.
+        if order.client_order_id not in self._ending:
+            self._answers.triggered(order)
 
     def _updated(self, order: VenueOrder) -> None:
         self._lock(order)
-        self._send_updated(order, is_unasked=True)
-
-    def _send_updated(self, order: VenueOrder, *, is_unasked: bool) -> None:
-        self._send(
-            OrderUpdated(
-                quantity=order.quantity,
-                price=order.price,
-                trigger_price=order.trigger_price,
-                is_unasked=is_unasked,
-                venue_order_id=order.venue_order_id,
-                **self._about(order.definition),
-            )
-        )
+        self._answers.updated(order, is_unasked=True)
 
     def _canceled(self, order: VenueOrder, reason: str) -> None:
         self._forget(order)
-        self._send(
-            OrderCanceled(
-                venue_order_id=order.venue_order_id, reason=reason, **self._about(order.definition)
-            )
-        )
+        self._answers.canceled(order, reason)
         self._linked.on_over(order.client_order_id, "canceled")
 
     def _expired(self, order: VenueOrder) -> None:
         self._forget(order)
-        self._send(
-            OrderExpired(venue_order_id=order.venue_order_id, **self._about(order.definition))
-        )
+        self._answers.expired(order)
         self._linked.on_over(order.client_order_id, "expired")
 
     # What becomes of linked orders
@@ -476,7 +397,7 @@ class SimulatedExchange:
         if order.order_type is not OrderType.MARKET:
             self._lock(order)
         if is_smaller:
-            self._send_updated(order, is_unasked=True)
+            self._answers.updated(order, is_unasked=True)
         engine = self._engines[order.definition.instrument_id]
         engine.desk.let_go(order)
         self._place(order, engine)
@@ -487,8 +408,6 @@ class SimulatedExchange:
         definition = order.definition
         engine = self._engines[definition.instrument_id]
         instrument = engine.instrument
-        now = self._clock.timestamp_ns()
-        self._trade_count += 1
         facts = FillFacts(quantity, price, liquidity, order.filled == quantity)
         commission, unit = self._fee(instrument, facts)
         if self.settings.round_money:
@@ -496,26 +415,9 @@ class SimulatedExchange:
         position_id = definition.position_id
         if self._is_hedging:
             position_id = self.account.position_for(definition.client_order_id, position_id)
-        fill = OrderFilled(
-            strategy_id=definition.strategy_id,
-            instrument_id=definition.instrument_id,
-            client_order_id=definition.client_order_id,
-            account_id=self.account_id,
-            venue_order_id=order.venue_order_id,
-            trade_id=TradeId(f"{self.name}-T{self._trade_count}"),
-            side=definition.side,
-            order_type=definition.order_type,
-            quantity=quantity,
-            price=price,
-            commission=commission,
-            commission_currency=unit,
-            liquidity=liquidity,
-            position_id=position_id,
-            ts_event=now,
-            ts_init=now,
-        )
+        fill = self._answers.fill(order, facts, commission, unit, position_id)
         self.account.apply_fill(instrument, fill)
-        self._count_held(definition, definition.side.sign * quantity)
+        self.held.count(definition, quantity)
         if order.is_over:
             self._drop(order)
             self.account.unlock_order(definition.client_order_id)
@@ -530,37 +432,7 @@ class SimulatedExchange:
     def _drop(self, order: VenueOrder) -> None:
         self._orders.pop(order.client_order_id, None)
         self._ending.discard(order.client_order_id)
-        alert = self._ends.pop(order.client_order_id, None) if self._ends else None
-        if alert is not None:
-            self._clock.cancel_timer(alert)
-
-    def _position_key(self, definition: OrderInitialized, *, is_own: bool = False) -> _PositionKey:
-        """Return which position an order's fills belong to, as the engines see it."""
-        position_id = None
-        if self._is_hedging:
-            own = own_position_id(definition.client_order_id)
-            position_id = own if is_own else definition.position_id or own
-        return definition.instrument_id, definition.strategy_id, position_id
-
-    def _count_held(self, definition: OrderInitialized, signed: Decimal) -> None:
-        """Count a fill; what it has beyond a position that it names goes to its order's own."""
-        key = self._position_key(definition)
-        held = self._held.get(key, ZERO)
-        now, beyond = held + signed, ZERO
-        if self._is_hedging and held * signed <= 0 and abs(signed) > abs(held):
-            own = self._position_key(definition, is_own=True)
-            if key != own:
-                now, beyond = ZERO, now
-                self._held[own] = self._held.get(own, ZERO) + beyond
-        if now:
-            self._held[key] = now
-        else:
-            self._held.pop(key, None)  # closed positions are many
-
-    def _reducible(self, order: VenueOrder) -> Decimal:
-        held = self._held.get(self._position_key(order.definition), ZERO)
-        against = -held if order.side is OrderSide.BUY else held
-        return max(ZERO, against)
+        self.times.forget(order.client_order_id)
 
     def _lock_silently(self, order: VenueOrder, instrument: Instrument) -> None:
         locks = self.account.locks_reductions or not order.definition.reduce_only
@@ -598,10 +470,6 @@ class SimulatedExchange:
         self._reported = self.account.state(self._clock.timestamp_ns())
         self._send(self._reported)
 
-
-_AUCTIONS = frozenset({TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE})
-_LIMITED = frozenset({TimeInForce.GTD, TimeInForce.DAY})
-_TIMED = _AUCTIONS | _LIMITED
 
 # `Any`: each takes the command it stands beside.
 _ARRIVALS: dict[type, Callable[[SimulatedExchange, Any], None]] = {

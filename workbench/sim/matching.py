@@ -13,13 +13,23 @@ there for the rest of the path.
 
 from __future__ import annotations
 
+import math
+
 from workbench.engines.triggers import ON_BID_ASK, Prices
-from workbench.model.data import Bar, BarType, BidAskBar, Quote, Trade
+from workbench.model.data import (
+    Bar,
+    BarType,
+    BidAskBar,
+    InstrumentStatus,
+    MarketStatus,
+    Quote,
+    Trade,
+)
 from workbench.model.enums import PriceType, TriggerType
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.instruments import Instrument
 from workbench.sim.book import Top, one_sided, top_of, walk
-from workbench.sim.desk import MatchingListener, OrderDesk
+from workbench.sim.desk import AUCTIONS, MatchingListener, OrderDesk
 from workbench.sim.fill_models import FillModel
 from workbench.sim.offers import (
     Offers,
@@ -47,6 +57,7 @@ class MatchingEngine:
 
     Attributes:
         desk: Where its orders are.
+        halt: Why the market does not trade; empty while it does.
     """
 
     def __init__(
@@ -72,6 +83,8 @@ class MatchingEngine:
         self._trades_move_book = trades_move_book
         self._bars: BarType | None = None
         self._tells_last = False
+        self._takes_auctions = False
+        self.halt = ""
 
     @property
     def instrument(self) -> Instrument:
@@ -84,12 +97,16 @@ class MatchingEngine:
         """Take a quote as the top of the book and fill what it reaches."""
         self.desk.source = quote
         resting = self._resting
-        if resting.orders and (
-            resting.ask_floor >= quote.ask
-            or resting.ask_ceiling <= quote.ask
-            or resting.bid_floor >= quote.bid
-            or resting.bid_ceiling <= quote.bid
-            or resting.is_attentive
+        if (
+            resting.orders
+            and (
+                resting.ask_floor >= quote.ask
+                or resting.ask_ceiling <= quote.ask
+                or resting.bid_floor >= quote.bid
+                or resting.bid_ceiling <= quote.bid
+                or resting.is_attentive
+            )
+            and not self.halt
         ):
             self._jump()
 
@@ -100,7 +117,7 @@ class MatchingEngine:
         resting = self._resting
         if self._trades_move_book:
             self.desk.source = trade
-        if not resting.orders:
+        if not resting.orders or self.halt:
             return
         self.desk.match_trade(trade)
         if self._trades_move_book:
@@ -112,14 +129,37 @@ class MatchingEngine:
     def on_mark(self, price: float) -> None:
         """Take a mark price, for the triggers that go by it."""
         self.desk.mark = price
-        if self._resting.watched:
+        if self._resting.watched and not self.halt:
             self._look(Prices(mark=self.instrument.ticks(price)))
+
+    def on_status(self, status: InstrumentStatus) -> None:
+        """Take what can be done in the market: unless it trades, nothing is matched."""
+        self.halt = ""
+        if status.status is not MarketStatus.TRADING:
+            more = f" ({status.reason})" if status.reason else ""
+            self.halt = f"the market is {status.status.value}{more}"
+        self._takes_auctions = status.status in _BEFORE_TRADING
+        self.desk.is_halted = bool(self.halt)
+
+    def refusal(self, order: VenueOrder) -> str:
+        """Return why a new order is not taken now, "" if it is."""
+        if self._takes_auctions and order.definition.time_in_force in AUCTIONS:
+            return ""
+        return self.halt
+
+    def valuation(self) -> float | None:
+        """Return what a position is valued at: the mark price, else the middle, else the last."""
+        if self.desk.mark is not None:
+            return self.desk.mark
+        top = top_of(self.desk.source)
+        middle = (top.bid + top.ask) / 2
+        return self.desk.last if math.isnan(middle) else middle
 
     def on_bar(self, bar: Bar) -> None:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
         if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
             desk = self.desk
-            if self._resting.orders or desk.deferred:
+            if (self._resting.orders or desk.deferred) and not self.halt:
                 self._walk_whole(bar)
             desk.source = bar
             if bar.volume != 0:
@@ -129,7 +169,7 @@ class MatchingEngine:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
         if not self._is_finest(bar.bid.bar_type if isinstance(bar, BidAskBar) else bar.bar_type):
             return
-        is_awaited = bool(self._resting.orders or self.desk.deferred)
+        is_awaited = (self._resting.orders or self.desk.deferred) and not self.halt
         if isinstance(bar, BidAskBar):
             if is_awaited:
                 self._walk_whole(bar)
@@ -205,7 +245,7 @@ class MatchingEngine:
                 self.desk.auction(order)
         done: set[tuple[ClientOrderId, bool]] = set()
         while steps := self._steps(before, offers, done):
-            arrivals = self.desk.arrivals
+            arrivals, start = self.desk.arrivals, before
             for step in steps:
                 order = step.order
                 done.add((order.client_order_id, order.watch is None))
@@ -213,8 +253,9 @@ class MatchingEngine:
                     continue
                 if triggers_only and order.watch is None:
                     continue
-                if before is not None:
-                    self.desk.at = before = between(before, offers, step)
+                if start is not None:
+                    # From where the steps were counted: their ways are parts of that move.
+                    self.desk.at = before = between(start, offers, step)
                 self.desk.meet(order, offers)
                 if self.desk.arrivals != arrivals:
                     break  # what came in may be met before the next
@@ -276,6 +317,7 @@ class MatchingEngine:
                 self.desk.trigger(order)
 
 
+_BEFORE_TRADING = frozenset({MarketStatus.PRE_OPEN, MarketStatus.AUCTION})
 _PASSED_BID_ASK = ON_BID_ASK | {TriggerType.LAST_OR_BID_ASK}
 _PASSED = _PASSED_BID_ASK | {TriggerType.LAST, TriggerType.MID}
 """Trigger types by whose price the path is known, of a bar of one price and of bid and ask bars.
