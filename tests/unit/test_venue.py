@@ -60,8 +60,8 @@ def test_a_wrong_value_is_named(given: dict[str, Any], text: str) -> None:
 
 
 def test_a_typo_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"no field .latency.; it has: name, .*latency_ns"):
-        SimulatedVenue(latency=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"no field .delay.; it has: name, .*latency_ns"):
+        SimulatedVenue(delay=1)  # type: ignore[call-arg]
 
 
 def test_name_and_balance_come_from_the_instruments() -> None:

@@ -37,6 +37,7 @@ class SimulatedExecutionClient(ExecutionClient):
         self.venue = exchange.name
         self.account_id = exchange.account_id
         self.order_management = exchange.settings.order_management
+        self.capabilities = exchange.settings.capabilities
         self.exchange = exchange
         self._clock = clock
         self._send = send_event

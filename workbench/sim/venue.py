@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
 from workbench.engines.needs import holding_refusal
 from workbench.model.enums import AccountType, OrderManagement, parse_enum
 from workbench.model.errors import ConfigError
@@ -66,6 +67,8 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
         bar_path: `"ohlc"`, or `"adaptive"`: low before high when it is nearer to the open.
         trades_move_book: For trade data without quotes: take the last trade as bid and ask.
         round_money: Round each fill's money to the currency's digits.
+        capabilities: What it can be given; by default everything. What it lacks of triggers and
+            contingencies is watched on our side, an order that lacks anything else is denied.
 
     >>> SimulatedVenue(starting_balances="10_000 USDT", taker_fee="0.0004").taker_fee
     Decimal('0.0004')
@@ -90,6 +93,7 @@ class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=Settin
     bar_path: BarPath = BarPath.OHLC
     trades_move_book: bool = False
     round_money: bool = False
+    capabilities: Capabilities = ALL_CAPABILITIES
 
     def __post_init__(self) -> None:
         """Check every field and make it exact."""
@@ -197,6 +201,7 @@ _MODELS: dict[str, type] = {
     "fill_model": FillModel,
     "latency": LatencyModel,
     "session": TradingSession,
+    "capabilities": Capabilities,
 }
 
 
