@@ -107,6 +107,7 @@ class Cache:
         self._markets: dict[InstrumentId, Market] = {}
         self.purged_before_ns = 0
         self._books = TradingBooks()
+        self._find_book = self._books.find
         self._orders: dict[ClientOrderId, Order] = {}
         self._closed: dict[ClientOrderId, Order] = {}  # in the order they were closed
         self._positions: dict[PositionId, Position] = {}
@@ -200,7 +201,9 @@ class Cache:
     def update_order(self, order: Order) -> None:
         """File an order by its present status."""
         key, status = order.client_order_id, order.status
-        book = self._books.of(order.instrument_id, order.strategy_id)
+        book = self._find_book((order.instrument_id, order.strategy_id))
+        if book is None:
+            book = self._books.of(order.instrument_id, order.strategy_id)
         if book.initialized:
             book.initialized.pop(key, None)
         if status in OPEN:
@@ -244,6 +247,9 @@ class Cache:
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
         """Return the orders that rest at a venue."""
+        if instrument_id is not None and strategy_id is not None:  # asked for each order
+            book = self._find_book((instrument_id, strategy_id))
+            return [] if book is None else list(book.open.values())
         books = self._books.select(instrument_id, strategy_id)
         return [order for book in books for order in book.open.values()]
 
@@ -324,7 +330,7 @@ class Cache:
 
         Of several (HEDGING, or in several accounts) the oldest; `positions_open` has them all.
         """
-        book = self._books.find(instrument_id, strategy_id)
+        book = self._find_book((instrument_id, strategy_id))
         if book is None or not book.positions:
             return None
         return next(iter(book.positions.values()))
@@ -352,6 +358,12 @@ class Cache:
         self, instrument_id: str, strategy_id: str | None = None, account_id: str | None = None
     ) -> Decimal:
         """Return the signed quantity held in all positions, of one strategy or account or all."""
+        if strategy_id is not None and account_id is None:  # asked for each order
+            book = self._find_book((instrument_id, strategy_id))
+            if book is None or not book.positions:
+                return ZERO
+            if len(book.positions) == 1:
+                return next(iter(book.positions.values())).signed_quantity
         total = ZERO
         for book in self._books.select(instrument_id, strategy_id):
             for position in book.positions.values():

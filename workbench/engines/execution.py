@@ -131,6 +131,7 @@ class ExecutionEngine:
         self._inferred = InferredFills()
         self._owners: dict[StrategyId, OrderOwner] = {}
         self._topics: dict[str, tuple[str, str]] = {}
+        self._account_topics: dict[str, str] = {}
 
     def add_client(self, client: ExecutionClient) -> None:
         """Register an execution client; the first one of a venue is its default.
@@ -233,7 +234,8 @@ class ExecutionEngine:
             self._announce(order)
 
     def _ready(self, client: ExecutionClient, order: OrderInitialized) -> OrderInitialized:
-        self.router.remember(order.client_order_id, client)
+        if self.router.has_several:
+            self.router.remember(order.client_order_id, client)
         ready = self._placement.ready(client, order)
         if ready is not order:
             self._on_derived(ready)
@@ -334,7 +336,10 @@ class ExecutionEngine:
     def _on_account(self, state: AccountState) -> None:
         for venue in self.router.venues_of(state.account_id):
             self._cache.put_account(venue, state)
-        self._bus.publish(f"events.account.{state.account_id}", state)
+        topic = self._account_topics.get(state.account_id)
+        if topic is None:
+            topic = self._account_topics[state.account_id] = f"events.account.{state.account_id}"
+        self._bus.publish(topic, state)
 
     def _on_order_event(self, event: OrderEvent) -> None:
         order = self._cache.order(event.client_order_id)

@@ -87,7 +87,8 @@ class PositionKeeper:
         return changes
 
     def _netted(self, fill: OrderFilled) -> Position | None:
-        for position in self._cache.book(fill.instrument_id, fill.strategy_id).positions.values():
+        book = self._cache.book(fill.instrument_id, fill.strategy_id)
+        for position in book.positions.values():
             if position.account_id == fill.account_id:
                 return position
         return None

@@ -36,14 +36,17 @@ class Router:
 
     Attributes:
         hedging: The accounts whose positions are kept apart (HEDGING).
+        has_several: Whether a venue has more than one client.
     """
 
     def __init__(self, cache: Cache) -> None:
         self.hedging: set[AccountId] = set()
+        self.has_several = False
         self._cache = cache
         self._clients: dict[ClientId, ExecutionClient] = {}
         self._by_venue: dict[Venue, ExecutionClient] = {}
         self._by_account: dict[AccountId, list[ExecutionClient]] = {}
+        self._venues: dict[AccountId, list[Venue]] = {}
         # Only orders that did not go to their venue's first client.
         self._sent_to: dict[ClientOrderId, ExecutionClient] = {}
 
@@ -79,6 +82,8 @@ class Router:
         self._clients[client.client_id] = client
         self._by_venue.setdefault(client.venue, client)
         self._by_account.setdefault(client.account_id, []).append(client)
+        self._venues.setdefault(client.account_id, []).append(client.venue)
+        self.has_several = len(self._clients) > len(self._by_venue)
         if client.order_management is OrderManagement.HEDGING:
             self.hedging.add(client.account_id)
         self._cache.register_account(client.venue, client.client_id, client.account_id)
@@ -89,10 +94,10 @@ class Router:
         Raises:
             ClientError: If no client trades for it.
         """
-        found = self._by_account.get(account_id)
+        found = self._venues.get(account_id)
         if found is None:
             raise ClientError(f"no execution client holds account {account_id}")
-        return [client.venue for client in found]
+        return found
 
     def client_for(self, command: TradingCommand) -> ExecutionClient:
         """Return the client that a command is for.
@@ -120,7 +125,7 @@ class Router:
         Raises:
             ClientError: If there is none.
         """
-        if command.client_id is not None or command.account_id is not None or not self._has_more():
+        if command.client_id is not None or command.account_id is not None or not self.has_several:
             return [self.client_for(command)]
         whose = {"instrument_id": command.instrument_id, "strategy_id": command.strategy_id}
         cache = self._cache
@@ -150,9 +155,6 @@ class Router:
     def of_order(self, order: Order) -> ExecutionClient | None:
         """Return the client that has an order, None if there is none for it."""
         return self._of_order(order.client_order_id, order.instrument_id)
-
-    def _has_more(self) -> bool:
-        return len(self._clients) > len(self._by_venue) or bool(self._sent_to)
 
     def _of_order(
         self, client_order_id: ClientOrderId, instrument_id: InstrumentId

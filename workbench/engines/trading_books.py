@@ -27,10 +27,15 @@ class TradingBook:
 
 
 class TradingBooks:
-    """A book for each pair of instrument and strategy that ever traded."""
+    """A book for each pair of instrument and strategy that ever traded.
+
+    Attributes:
+        find: Return the book of a pair of instrument and strategy, or None.
+    """
 
     def __init__(self) -> None:
-        self._books: dict[tuple[InstrumentId, StrategyId], TradingBook] = {}
+        self._books: dict[tuple[str, str], TradingBook] = {}
+        self.find = self._books.get
         self._of_instrument: dict[str, list[TradingBook]] = {}
         self._of_strategy: dict[str, list[TradingBook]] = {}
 
@@ -44,14 +49,10 @@ class TradingBooks:
             self._of_strategy.setdefault(strategy_id, []).append(book)
         return book
 
-    def find(self, instrument_id: str, strategy_id: str) -> TradingBook | None:
-        """Return the book of an instrument and strategy, or None."""
-        return self._books.get((InstrumentId(instrument_id), StrategyId(strategy_id)))
-
     def select(self, instrument_id: str | None, strategy_id: str | None) -> Iterator[TradingBook]:
         """Iterate over the books of an instrument, a strategy, both, or all of them."""
         if instrument_id is not None and strategy_id is not None:
-            book = self.find(instrument_id, strategy_id)
+            book = self.find((instrument_id, strategy_id))
             return iter(()) if book is None else iter((book,))
         if instrument_id is not None:
             return iter(self._of_instrument.get(instrument_id, ()))
