@@ -47,8 +47,8 @@ class Turner(wb.Strategy):
         self.steps = itertools.cycle(self.pattern)
         self.subscribe_quotes(self.instrument_id)
         self.subscribe_trades(self.instrument_id)
-        for spec in ("1-minute-last", "1-minute-bid", "1-minute-ask"):
-            self.subscribe_bars(f"{self.instrument_id}-{spec}")
+        for bar_type in self.core.data.clients[0].bar_types(self.instrument_id):
+            self.subscribe_bars(bar_type)  # those in the data; others would be made inside
 
     def on_quote(self, quote: wb.Quote) -> None:
         self.step()
