@@ -31,6 +31,8 @@ def differences(ours: Outcome, theirs: Outcome) -> list[str]:
             found.append(f"order {name}: {here} here, {there} there")
     if ours.positions != theirs.positions:
         found.append(f"positions: {ours.positions} here, {theirs.positions} there")
+    if abs(ours.total - theirs.total) > CENT_OF_A_CENT:
+        found.append(f"total profit: {ours.total} here, {theirs.total} there")
     if is_in_step(ours, theirs) and abs(ours.profit - theirs.profit) > CENT_OF_A_CENT:
         found.append(f"profit: {ours.profit} here, {theirs.profit} there")
     return found

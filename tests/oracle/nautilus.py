@@ -9,7 +9,7 @@ from nautilus_trader import model as m
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig, LogLevel
 from nautilus_trader.core import UUID4
-from nautilus_trader.execution import MakerTakerFeeModel
+from nautilus_trader.execution import MakerTakerFeeModel, StaticLatencyModel
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from tests.oracle.scenario import (
@@ -139,7 +139,9 @@ class Scripted(Strategy):
             fields["trigger_type"] = getattr(m.TriggerType, ticket.trigger_type.upper())
         if ticket.expires is not None:
             # It looks at expiry after matching, so that this row is the last that can fill it.
-            fields["expire_time"] = self.scenario.time_ns(ticket.expires)
+            exact = self.scenario.expiry_ns(ticket.expires)
+            with_row = self.scenario.time_ns(ticket.expires)
+            fields["expire_time"] = with_row if self.scenario.peer_expires_with_row else exact
         if ticket.offset is not None:
             scale = TICK if ticket.offset_type == "price" else Decimal(1)
             fields["trailing_offset"] = scale * ticket.offset
@@ -205,6 +207,7 @@ def run(scenario: Scenario) -> Outcome:
         starting_balances=[m.Money(CASH, USDT)],
         book_type=m.BookType.L1_MBP,
         fee_model=MakerTakerFeeModel(Decimal(scenario.maker), Decimal(scenario.taker)),
+        latency_model=StaticLatencyModel(base_latency_nanos=scenario.latency_ns),
         reject_stop_orders=scenario.rejects_reached,
         bar_adaptive_high_low_ordering=scenario.adaptive,
         liquidity_consumption=scenario.peer_consumes,
@@ -232,6 +235,11 @@ def run(scenario: Scenario) -> Outcome:
     orders = {
         ticket.name: cache.order(m.ClientOrderId(ticket.name)) for ticket in scenario.tickets()
     }
+    profit = cache.account_for_venue(SIM).balance_total(USDT).as_decimal() - CASH
+    open_profits = [
+        held.unrealized_pnl(price(_closing(scenario, held.signed_qty))).as_decimal()
+        for held in cache.positions_open()
+    ]
     outcome = Outcome(
         fills=tuple(strategy.fills),
         orders={
@@ -240,11 +248,20 @@ def run(scenario: Scenario) -> Outcome:
             if order is not None
         },
         positions=tuple(sorted(int(held.signed_qty) for held in cache.positions_open())),
-        profit=cache.account_for_venue(SIM).balance_total(USDT).as_decimal() - CASH,
+        profit=profit,
+        total=profit + sum(open_profits),
         reasons=strategy.reasons,
     )
     engine.dispose()
     return outcome
+
+
+def _closing(scenario: Scenario, quantity: float) -> int:
+    """Return the price at which a position could be closed at the end."""
+    last = scenario.rows[-1]
+    if isinstance(last, Bar):
+        return last.close
+    return last.bid if quantity > 0 else last.ask
 
 
 def _data(scenario: Scenario) -> list[Any]:

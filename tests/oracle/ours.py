@@ -140,6 +140,8 @@ def run(scenario: Scenario) -> Outcome:
         order_management="hedging" if scenario.hedging else "netting",
         bar_path="adaptive" if scenario.adaptive else "ohlc",
         rejects_reached_triggers=scenario.rejects_reached,
+        fill_on=scenario.fill_on,
+        latency_ns=scenario.latency_ns,
         round_money=True,
     )
     strategy = Scripted(scenario=scenario)
@@ -164,6 +166,7 @@ def run(scenario: Scenario) -> Outcome:
         },
         positions=tuple(sorted(int(held) for held in result.positions["quantity"] if held)),
         profit=result.balances["USDT"] - CASH,
+        total=result.summary["total pnl USDT"],
         reasons={name: order.reason for name, order in strategy.made.items() if order.reason},
     )
 

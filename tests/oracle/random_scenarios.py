@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -51,12 +52,12 @@ def quotes(
     return tuple(rows)
 
 
-def bars(random: Random, count: int, volume: Size = ample) -> tuple[Bar, ...]:
+def bars(random: Random, count: int, volume: Size = ample, *, gaps: bool = True) -> tuple[Bar, ...]:
     """Return bars whose opens may gap away from the close before."""
     rows: list[Bar] = []
     close = 10_000
     for _ in range(count):
-        opened = close + random.choice((0, 0, 0, random.randint(-6, 6)))
+        opened = close + (random.choice((0, 0, 0, random.randint(-6, 6))) if gaps else 0)
         close = opened + random.randint(-8, 8)
         high = max(opened, close) + random.randint(0, 6)
         low = min(opened, close) - random.randint(0, 6)
@@ -193,9 +194,36 @@ def singles(
     random = Random(seed)
     rows = bars(random, count, size) if on_bars else quotes(random, count, size, start)
     desk = Desk(random, rows, most, forces, **(desk_options or {}))
+    actions = _single_orders(desk, kinds, changes=changes, post_only=post_only)
+    return Scenario(rows, actions, **{**FEES, **more})
+
+
+def singles_on(
+    seed: int, rows: tuple[Quote, ...] | tuple[Bar, ...], kinds: Sequence[str]
+) -> Scenario:
+    """Return a scenario of single orders on data that are there; limits are odd ticks."""
+    desk = Desk(Random(seed), rows)
+    actions = [
+        _at_odd_limit(action) for action in _single_orders(desk, kinds, changes=0.3, post_only=0.0)
+    ]
+    return Scenario(rows, tuple(actions), **FEES)
+
+
+def _at_odd_limit(action: Action) -> Action:
+    if isinstance(action, Submit) and action.ticket.price is not None:
+        return action._replace(ticket=action.ticket._replace(price=action.ticket.price | 1))
+    if isinstance(action, Modify) and action.price is not None:
+        return action._replace(price=action.price | 1)
+    return action
+
+
+def _single_orders(
+    desk: Desk, kinds: Sequence[str], *, changes: float, post_only: float
+) -> tuple[Action, ...]:
+    random = desk.random
     actions: list[Action] = []
     sent: list[Ticket] = []
-    for row in range(count - 1):
+    for row in range(len(desk.rows) - 1):
         if random.random() < 0.35:
             kind = random.choice(kinds)
             options: dict[str, object] = {}
@@ -208,7 +236,20 @@ def singles(
             ticket = random.choice(sent[-4:])
             if ticket.expires != row:
                 actions.append(desk.change(row, ticket))
-    return Scenario(rows, tuple(actions), **{**FEES, **more})
+    return tuple(actions)
+
+
+def delayed(seed: int, kinds: Sequence[str], steps: int) -> Scenario:
+    """Return single orders that are on their way for so many steps, an odd number.
+
+    Every quote is repeated a step later, and commands arrive with a repetition: the peer handles
+    them after the data of that time.
+    """
+    plain = singles(seed, kinds)
+    rows = tuple(row for row in plain.rows for _ in range(2))
+    actions = tuple(action._replace(after=2 * action.after) for action in plain.actions)
+    latency_ns = steps * plain.step_ns
+    return replace(plain, rows=rows, actions=actions, latency_ns=latency_ns)
 
 
 def windows(
@@ -295,12 +336,12 @@ def lists(
     rows = bars(random, count, size) if on_bars else quotes(random, count, size)
     desk = Desk(random, rows)
     link = random.choice(links)
-    draw = _bracket if link == "bracket" else _pair
+    draw = bracket if link == "bracket" else _pair
     actions = [SubmitList(2, link, draw(desk, 2))]
     return Scenario(rows, tuple(actions), **{**FEES, **more})
 
 
-def _bracket(desk: Desk, row: int) -> tuple[Ticket, ...]:
+def bracket(desk: Desk, row: int) -> tuple[Ticket, ...]:
     random = desk.random
     kind = random.choice(("market", "limit", "stop_market"))
     entry = desk.ticket(row, kind)

@@ -109,7 +109,12 @@ class Scenario:
         hedging: One position an order, not one an instrument.
         adaptive: Walk a bar to the nearer of high and low first.
         rejects_reached: Reject an order whose trigger is reached when it comes.
+        fill_on: `close` or `next_open`: when what is sent on a bar takes.
         peer_consumes: Whether the peer, too, remembers what orders took of a size shown.
+        peer_expires_with_row: Whether the peer is told that row's time as an order's expiry, and
+            not one between it and the next.
+        latency_ns: How long every command is on its way.
+        step_s: Seconds from row to row, 0 for one with quotes and sixty with bars.
     """
 
     rows: tuple[Quote, ...] | tuple[Bar, ...]
@@ -119,7 +124,11 @@ class Scenario:
     hedging: bool = False
     adaptive: bool = False
     rejects_reached: bool = False
+    fill_on: str = "close"
     peer_consumes: bool = True
+    peer_expires_with_row: bool = True
+    latency_ns: int = 0
+    step_s: int = 0
 
     @property
     def has_bars(self) -> bool:
@@ -129,7 +138,7 @@ class Scenario:
     @property
     def step_ns(self) -> int:
         """Return the time between two rows."""
-        return 60_000_000_000 if self.has_bars else 1_000_000_000
+        return (self.step_s or (60 if self.has_bars else 1)) * 1_000_000_000
 
     def time_ns(self, row: int) -> int:
         """Return when a row is known."""
@@ -177,6 +186,7 @@ class Outcome:
         orders: The last status and the filled quantity of each order.
         positions: The signed quantities of those that are open, sorted.
         profit: Realised, fees included.
+        total: The same, and what closing the open positions would bring, before its fees.
         reasons: Why orders were denied, rejected or cancelled; not compared.
     """
 
@@ -184,6 +194,7 @@ class Outcome:
     orders: dict[str, tuple[str, int]]
     positions: tuple[int, ...]
     profit: Decimal
+    total: Decimal
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
 
 

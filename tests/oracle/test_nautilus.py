@@ -15,7 +15,7 @@ pytest.importorskip(
     "nautilus_trader", reason="NautilusTrader is not installed; it is in the extra `oracle`"
 )
 
-from tests.oracle import nautilus, ours
+from tests.oracle import market_data, nautilus, ours
 from tests.oracle import random_scenarios as draw
 from tests.oracle.comparing import differences, is_in_step
 from tests.oracle.scenario import (
@@ -74,6 +74,10 @@ QUOTES: dict[str, Callable[[int], Scenario]] = {
         draw.singles, kinds=TRAILING, desk_options={"activates": True}
     ),
     "trailing limit": partial(draw.singles, kinds=("trailing_stop_limit",)),
+    "commands on their way": partial(
+        draw.delayed, kinds=("market", "limit", "stop_market"), steps=1
+    ),
+    "commands long on their way": partial(draw.delayed, kinds=("market", "limit"), steps=3),
     "reduce only": draw.reductions,
     "hedging, one position an order": partial(
         draw.singles, kinds=("market", "limit"), hedging=True
@@ -148,6 +152,41 @@ def test_random_orders_on_bars_fill_alike(family: str, repetitions: Callable[[in
     assert aside < 0.3 * count
     assert in_step > 0.4 * count
     assert fills > 0.5 * count
+
+
+SOURCES = {
+    "made": market_data.made_bars,
+    "pound": market_data.pound_bars,
+    "bitcoin": market_data.bitcoin_bars,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_random_orders_on_other_bars_fill_alike(
+    source: str, repetitions: Callable[[int], int]
+) -> None:
+    rows = SOURCES[source](repetitions(20_000))
+    here, _ = compare(draw.singles_on(1, rows, kinds=ON_BARS), source)
+    assert len(here.fills) > 500
+
+
+@pytest.mark.parametrize(
+    "kinds", [("market", "limit", "stop_market", "market_if_touched"), TRAILING]
+)
+def test_random_orders_on_real_quotes_fill_alike(kinds: tuple[str, ...]) -> None:
+    rows = market_data.bitcoin_quotes()
+    for seed in range(20):
+        here, _ = compare(draw.singles_on(seed, rows, kinds=kinds), f"seed {seed}")
+        assert len(here.fills) > 50
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_crossing_averages_earn_alike(source: str, repetitions: Callable[[int], int]) -> None:
+    rows = SOURCES[source](repetitions(30_000))
+    crossings = market_data.crossings(rows)
+    here, there = compare(Scenario(rows, crossings, maker="0.0001", taker="0.0001"), source)
+    assert is_in_step(here, there)
+    assert len(here.fills) == len(crossings) > 50
 
 
 # Cases that are worth a name
@@ -232,6 +271,35 @@ CASES: dict[str, Scenario] = {
         Quote(9_998, 10_000, 50, 4),
         STILL,
         do=(Submit(0, RESTING), Modify(1, "a", quantity=3)),
+    ),
+    "an order of a smaller quantity keeps its place": on(
+        STILL,
+        STILL,
+        Quote(9_990, 10_000, 8, 5),
+        FALLEN,
+        do=(
+            Submit(0, RESTING._replace(quantity=5)),
+            Submit(0, RESTING._replace(quantity=5, name="b")),
+            Modify(1, "a", quantity=4),
+        ),
+    ),
+    "a position closed for more than it holds flips": on(
+        STILL,
+        RISEN,
+        do=(
+            Submit(0, Ticket("a", "market", "buy", 5)),
+            Submit(1, Ticket("b", "market", "sell", 8, position="a")),
+        ),
+        hedging=True,
+    ),
+    "a market order without an ask is rejected": on(
+        STILL._replace(ask_size=0), STILL, do=(Submit(0, Ticket("a", "market", "buy", 5)),)
+    ),
+    "a stop is not triggered by a price without size": on(
+        STILL,
+        Quote(10_008, 10_010, 5, 0),
+        Quote(10_008, 10_011),
+        do=(Submit(0, Ticket("a", "stop_market", "buy", 5, trigger=10_009)),),
     ),
     "a flip closes a position and opens the rest the other way": on(
         STILL,
