@@ -222,6 +222,8 @@ def events_of_all_kinds() -> list[Any]:
     for n, status in enumerate(MarketStatus):
         ts = START + n * 7 * MINUTE
         data.append(InstrumentStatus(PAIR.id, status, ts, ts))
+        # A venue that is not open takes no orders: it opens again soon.
+        data.append(InstrumentStatus(PAIR.id, MarketStatus.TRADING, ts + MINUTE, ts + MINUTE))
     return sorted(data, key=lambda one: one.ts_init)
 
 

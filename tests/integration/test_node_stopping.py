@@ -124,7 +124,7 @@ async def breaks_off() -> None:
     ("step", "said"),
     [
         (fails, "failed to disconnect: OSError: reset by peer"),
-        (forever, "did not disconnect within 0.1"),
+        (forever, "did not disconnect within 0."),
         (breaks_off, "broke off disconnecting"),
     ],
 )
