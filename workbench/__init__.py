@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.engines.capabilities import Capabilities
 from workbench.engines.risk import RiskLimits
 from workbench.history import Dataset, bars, quotes, trades
 from workbench.model.commands import DataResponse
@@ -171,6 +172,7 @@ __all__ = [
     "BidAskBar",
     "BollingerBands",
     "Bracket",
+    "Capabilities",
     "ClientError",
     "ConfigError",
     "ContingencyType",
