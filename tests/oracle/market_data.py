@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.bench.workloads import CrossRule, bars
-from tests.oracle.scenario import Action, Bar, Quote, Submit, Ticket
+from tests.oracle.scenario import Action, Bar, BidAsk, Quote, Submit, Ticket
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -35,6 +35,15 @@ def pound_bars(count: int) -> tuple[Bar, ...]:
     """Return GBP/USD minutes of February 2012, the bid; a tick is half a tenth of a pip."""
     frame = pd.read_csv(_found("gbpusd-m1-bid-2012.csv.gz"), nrows=count)
     return _rows(frame, 100_000)
+
+
+def pound_pairs(count: int) -> tuple[BidAsk, ...]:
+    """Return the same minutes of both sides."""
+    ask = pd.read_csv(_found("gbpusd-m1-ask-2012.csv.gz"), nrows=count).set_index("timestamp")
+    bid = pd.read_csv(_found("gbpusd-m1-bid-2012.csv.gz"), nrows=count).set_index("timestamp")
+    both = bid.index.intersection(ask.index)
+    sides = (_rows(frame.loc[both], 100_000) for frame in (bid, ask))
+    return tuple(BidAsk(*pair) for pair in zip(*sides, strict=True))
 
 
 def bitcoin_bars(count: int) -> tuple[Bar, ...]:

@@ -18,6 +18,7 @@ from tests.oracle.scenario import (
     TICK,
     Action,
     Bar,
+    BidAsk,
     Cancel,
     Fill,
     Modify,
@@ -33,7 +34,10 @@ from tests.oracle.scenario import (
 SIM = m.Venue("SIM")
 USDT = m.Currency.from_str("USDT")
 PAIR_ID = m.InstrumentId(m.Symbol("BTC/USDT"), SIM)
-BARS = m.BarType.from_str(f"{PAIR_ID}-1-MINUTE-LAST-EXTERNAL")
+BARS = {
+    side: m.BarType.from_str(f"{PAIR_ID}-1-MINUTE-{side.upper()}-EXTERNAL")
+    for side in ("last", "bid", "ask")
+}
 TRADER, OWNER = m.TraderId("TRADER-001"), m.StrategyId("Scripted-001")
 LINKS = {
     "oco": m.ContingencyType.OCO,
@@ -71,7 +75,8 @@ class Scripted(Strategy):
 
     def on_start(self) -> None:
         if self.scenario.has_bars:
-            self.subscribe_bars(BARS)
+            # The venue walks a pair when its second bar comes: the ask.
+            self.subscribe_bars(BARS[list(self.scenario.sides())[-1]])
         else:
             self.subscribe_quotes(PAIR_ID)
 
@@ -261,12 +266,18 @@ def _closing(scenario: Scenario, quantity: float) -> int:
     last = scenario.rows[-1]
     if isinstance(last, Bar):
         return last.close
+    if isinstance(last, BidAsk):
+        return last.bid.close if quantity > 0 else last.ask.close
     return last.bid if quantity > 0 else last.ask
 
 
 def _data(scenario: Scenario) -> list[Any]:
     if scenario.has_bars:
-        return [_bar(row, scenario.time_ns(index)) for index, row in enumerate(scenario.rows)]
+        return [
+            _bar(BARS[side], found[row], scenario.time_ns(row))
+            for row in range(len(scenario.rows))
+            for side, found in scenario.sides().items()
+        ]
     return [
         m.QuoteTick(
             PAIR_ID,
@@ -281,6 +292,6 @@ def _data(scenario: Scenario) -> list[Any]:
     ]
 
 
-def _bar(row: Bar, time_ns: int) -> Any:
+def _bar(kind: Any, row: Bar, time_ns: int) -> Any:
     prices = (price(ticks) for ticks in (row.open, row.high, row.low, row.close))
-    return m.Bar(BARS, *prices, m.Quantity.from_int(row.volume), time_ns, time_ns)
+    return m.Bar(kind, *prices, m.Quantity.from_int(row.volume), time_ns, time_ns)

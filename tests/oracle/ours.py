@@ -30,7 +30,7 @@ from workbench.model.data import BarType
 from workbench.model.data import Quote as QuoteMessage
 
 PAIR = wb.CurrencyPair.define("BTC/USDT.SIM", price_increment=TICK, quantity_increment=1)
-BARS = BarType.parse(f"{PAIR.id}-1-MINUTE-LAST")
+BARS = {side: BarType.parse(f"{PAIR.id}-1-minute-{side}") for side in ("last", "bid", "ask")}
 
 
 class Scripted(wb.Strategy):
@@ -43,7 +43,7 @@ class Scripted(wb.Strategy):
         self.made: dict[str, Any] = {}
         self.todo = self.scenario.actions_after()
         if self.scenario.has_bars:
-            self.subscribe_bars(BARS)
+            self.subscribe_bars(BARS[next(iter(self.scenario.sides()))])
         else:
             self.subscribe_quotes(PAIR.id)
 
@@ -173,7 +173,10 @@ def run(scenario: Scenario) -> Outcome:
 
 def _data(scenario: Scenario) -> list[Any]:
     if scenario.has_bars:
-        return [_bar(row, scenario.time_ns(index)) for index, row in enumerate(scenario.rows)]
+        return [
+            [_bar(BARS[side], bar, scenario.time_ns(row)) for row, bar in enumerate(found)]
+            for side, found in scenario.sides().items()
+        ]
     return [
         QuoteMessage(
             PAIR.id,
@@ -188,6 +191,6 @@ def _data(scenario: Scenario) -> list[Any]:
     ]
 
 
-def _bar(row: Bar, time_ns: int) -> BarMessage:
+def _bar(kind: BarType, row: Bar, time_ns: int) -> BarMessage:
     prices = (row.open / 100, row.high / 100, row.low / 100, row.close / 100)
-    return BarMessage(BARS, *prices, float(row.volume), time_ns, time_ns)
+    return BarMessage(kind, *prices, float(row.volume), time_ns, time_ns)

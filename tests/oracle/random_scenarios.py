@@ -10,6 +10,7 @@ from typing import Any
 from tests.oracle.scenario import (
     Action,
     Bar,
+    BidAsk,
     Cancel,
     Modify,
     Quote,
@@ -67,6 +68,17 @@ def bars(random: Random, count: int, volume: Size = ample, *, gaps: bool = True)
     return tuple(rows)
 
 
+def bid_ask_bars(random: Random, count: int) -> tuple[BidAsk, ...]:
+    """Return bid bars, and ask bars at varying distances above them; all on even ticks."""
+    rows: list[BidAsk] = []
+    for bar in bars(random, count):
+        bid = Bar(*(2 * price for price in bar[:4]))
+        opened, high, low, close = (price + 2 * random.randint(1, 4) for price in bid[:4])
+        ask = Bar(opened, max(opened, high, close), min(opened, low, close), close)
+        rows.append(BidAsk(bid, ask))
+    return tuple(rows)
+
+
 class Desk:
     """Draws orders that suit the market as it is after a row.
 
@@ -83,7 +95,7 @@ class Desk:
     def __init__(
         self,
         random: Random,
-        rows: Sequence[Quote] | Sequence[Bar],
+        rows: Sequence[Quote] | Sequence[Bar] | Sequence[BidAsk],
         most: int = 10,
         forces: Sequence[str] = ("gtc",),
         *,
@@ -105,6 +117,8 @@ class Desk:
         now = self.rows[row]
         if isinstance(now, Bar):
             return now.close
+        if isinstance(now, BidAsk):
+            return now.ask.close if side == "buy" else now.bid.close
         return now.ask if side == "buy" else now.bid
 
     def ticket(self, row: int, kind: str, **more: Any) -> Ticket:
@@ -199,14 +213,18 @@ def singles(
 
 
 def singles_on(
-    seed: int, rows: tuple[Quote, ...] | tuple[Bar, ...], kinds: Sequence[str]
+    seed: int,
+    rows: tuple[Quote, ...] | tuple[Bar, ...] | tuple[BidAsk, ...],
+    kinds: Sequence[str],
+    *,
+    adaptive: bool = False,
 ) -> Scenario:
     """Return a scenario of single orders on data that are there; limits are odd ticks."""
     desk = Desk(Random(seed), rows)
     actions = [
         _at_odd_limit(action) for action in _single_orders(desk, kinds, changes=0.3, post_only=0.0)
     ]
-    return Scenario(rows, tuple(actions), **FEES)
+    return Scenario(rows, tuple(actions), adaptive=adaptive, **FEES)
 
 
 def _at_odd_limit(action: Action) -> Action:

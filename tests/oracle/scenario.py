@@ -35,6 +35,13 @@ class Bar(NamedTuple):
     volume: int = 1_000_000
 
 
+class BidAsk(NamedTuple):
+    """A row of bid and ask bars of one interval."""
+
+    bid: Bar
+    ask: Bar
+
+
 class Ticket(NamedTuple):
     """An order; words are those of `wb.OrderType`, `wb.TimeInForce` and so on.
 
@@ -117,7 +124,7 @@ class Scenario:
         step_s: Seconds from row to row, 0 for one with quotes and sixty with bars.
     """
 
-    rows: tuple[Quote, ...] | tuple[Bar, ...]
+    rows: tuple[Quote, ...] | tuple[Bar, ...] | tuple[BidAsk, ...]
     actions: tuple[Action, ...]
     maker: str = "0"
     taker: str = "0"
@@ -133,7 +140,16 @@ class Scenario:
     @property
     def has_bars(self) -> bool:
         """Return whether its data are bars."""
-        return isinstance(self.rows[0], Bar)
+        return not isinstance(self.rows[0], Quote)
+
+    def sides(self) -> dict[str, list[Bar]]:
+        """Return its bars by price type: `last`, or `bid` and `ask`."""
+        found: dict[str, list[Bar]] = {}
+        for row in self.rows:
+            sides = row._asdict().items() if isinstance(row, BidAsk) else [("last", row)]
+            for side, bar in sides:
+                found.setdefault(side, []).append(bar)
+        return found
 
     @property
     def step_ns(self) -> int:

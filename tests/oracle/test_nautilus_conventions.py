@@ -190,6 +190,20 @@ CONVENTIONS: dict[str, Convention] = {
         "1 b 5@10010, 2 a 5@10040, a filled, b filled",
         "1 b 5@10010, 3 a 5@10000, a filled, b filled",
     ),
+    "a touch beside a limit that fills": Convention(
+        on(
+            STILL,
+            Quote(10_008, 10_012),
+            Quote(9_993, 9_994),
+            STILL,
+            do=(
+                Submit(0, buy("stop_limit", price=9_997, trigger=10_009)),
+                Submit(1, Ticket("b", "limit_if_touched", "buy", 10, 9_996, 9_996)),
+            ),
+        ),
+        "2 b 10@9994, 2 a 10@9997, a filled, b filled",
+        "2 a 10@9997, a filled, b triggered",
+    ),
     # One quote, one bar
     "who is first within one quote": Convention(
         on(
