@@ -143,7 +143,7 @@ class SimulatedExchange:
         self.settings.check_holds(instrument)
         engine = self._engines.get(instrument.id)
         if engine is not None:
-            engine.desk.redefine(instrument)
+            engine.redefine(instrument)
             return
         self._engines[instrument.id] = MatchingEngine(
             instrument,

@@ -83,8 +83,14 @@ class MatchingEngine:
         self._trades_move_book = trades_move_book
         self._bars: BarType | None = None
         self._tells_last = False
+        self._least_size = float(instrument.quantity_increment)
         self._takes_auctions = False
         self.halt = ""
+
+    def redefine(self, instrument: Instrument) -> None:
+        """Take an instrument's newer definition."""
+        self._least_size = float(instrument.quantity_increment)
+        self.desk.redefine(instrument)
 
     @property
     def instrument(self) -> Instrument:
@@ -97,18 +103,29 @@ class MatchingEngine:
         """Take a quote as the top of the book and fill what it reaches."""
         self.desk.source = quote
         resting = self._resting
+        if not resting.orders or self.halt:
+            return
         if (
-            resting.orders
-            and (
-                resting.ask_floor >= quote.ask
-                or resting.ask_ceiling <= quote.ask
-                or resting.bid_floor >= quote.bid
-                or resting.bid_ceiling <= quote.bid
-                or resting.is_attentive
-            )
-            and not self.halt
+            resting.ask_floor >= quote.ask
+            or resting.ask_ceiling <= quote.ask
+            or resting.bid_floor >= quote.bid
+            or resting.bid_ceiling <= quote.bid
+            or resting.armed
         ):
             self._jump()
+        elif resting.watched:
+            self._look_at(quote)
+
+    def _look_at(self, quote: Quote) -> None:
+        """Show a quote that fills nothing to what is watched, without counting its sizes."""
+        least = self._least_size
+        if not (quote.bid_size >= least and quote.ask_size >= least):
+            self._jump()
+            return
+        ticks, bid, ask = self.desk.instrument.ticks, quote.bid, quote.ask
+        self._look(
+            Prices(None if math.isnan(bid) else ticks(bid), None if math.isnan(ask) else ticks(ask))
+        )
 
     def on_trade(self, trade: Trade) -> None:
         """Fill what rests at or through a trade's price, up to its size."""

@@ -176,11 +176,6 @@ class Resting:
         """Go through the orders, oldest first."""
         return iter(list(self.orders.values()))
 
-    @property
-    def is_attentive(self) -> bool:
-        """Return whether every price must be looked at closely."""
-        return bool(self.watched or self.armed)
-
     def add(self, order: VenueOrder) -> None:
         """Let an order wait for its price or trigger."""
         key = order.client_order_id
