@@ -56,9 +56,9 @@ class DataClient(ABC):
     def serves(
         self,
         kind: DataKind,
-        instrument_id: InstrumentId,
-        bar_type: BarType | None = None,
-        topic: str = "",
+        instrument_id: InstrumentId,  # noqa: ARG002  # for those who know what they have
+        bar_type: BarType | None = None,  # noqa: ARG002
+        topic: str = "",  # noqa: ARG002
     ) -> bool:
         """Return whether it has such data; bars that it does not serve are made inside.
 
@@ -66,7 +66,7 @@ class DataClient(ABC):
         """
         return kind is not DataKind.CUSTOM
 
-    def bar_types(self, instrument_id: InstrumentId) -> Iterable[BarType]:
+    def bar_types(self, instrument_id: InstrumentId) -> Iterable[BarType]:  # noqa: ARG002
         """Return the bars it has, for coarser ones to be made of."""
         return ()
 

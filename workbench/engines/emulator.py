@@ -144,6 +144,7 @@ class OrderEmulator:
         self._outlets = outlets
         listener = Listener(self._moved, self._release)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
+        self._has_linked = False  # whether a list was ever taken apart here
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )
@@ -218,6 +219,7 @@ class OrderEmulator:
                 self._deny(order, refusal)
             return
         self._links.add(command.orders)
+        self._has_linked = True
         for order in command.orders:
             single = of_list(command, order)
             waits = self._links.is_held(order.client_order_id)
@@ -447,9 +449,7 @@ class OrderEmulator:
     def on_event(self, event: OrderEvent) -> None:
         """Note what became of an order; told after it was applied."""
         key = event.client_order_id
-        if not (self._held or self._links or self._demands):
-            if type(event) is OrderFilled:
-                self._check_late(event)
+        if not self._held and not self._has_linked:
             return
         held = self._held.get(key)
         if held is not None:

@@ -369,7 +369,7 @@ class ExecutionEngine:
         was_canceled = order.status is OrderStatus.CANCELED
         try:
             fill = event
-            if event.reconciliation or self._inferred:
+            if event.reconciliation or self._inferred.open:
                 fill = self._inferred.uncovered(order, event)
             self._fill(order, fill)
         except OrderStateError as error:

@@ -17,15 +17,13 @@ class InferredFills:
     """Keeps a fill from counting twice: once inferred, once when its own event comes late.
 
     A venue's fill of before the report that proved the inferred one is taken to be (a part of) it.
+
+    Attributes:
+        open: By order, what was inferred and not seen yet, and up to which time.
     """
 
     def __init__(self) -> None:
-        # By order: what was inferred and not seen yet, up to which time.
-        self._open: dict[ClientOrderId, tuple[Decimal, int]] = {}
-
-    def __len__(self) -> int:
-        """Return of how many orders inferred fills wait for the venue's own."""
-        return len(self._open)
+        self.open: dict[ClientOrderId, tuple[Decimal, int]] = {}
 
     def uncovered(self, order: Order, fill: OrderFilled) -> OrderFilled:
         """Return what of a fill is not counted yet: all of it for most.
@@ -35,17 +33,17 @@ class InferredFills:
         """
         if fill.reconciliation:
             if fill.trade_id not in order.trade_ids:
-                before, _ = self._open.get(order.client_order_id, (Decimal(0), 0))
-                self._open[order.client_order_id] = before + fill.quantity, fill.ts_event
+                before, _ = self.open.get(order.client_order_id, (Decimal(0), 0))
+                self.open[order.client_order_id] = before + fill.quantity, fill.ts_event
             return fill
-        counted, until = self._open.get(order.client_order_id, (Decimal(0), 0))
+        counted, until = self.open.get(order.client_order_id, (Decimal(0), 0))
         if not counted or fill.ts_event > until or fill.trade_id in order.trade_ids:
             return fill
         left = counted - fill.quantity
         if left > 0:
-            self._open[order.client_order_id] = left, until
+            self.open[order.client_order_id] = left, until
         else:
-            del self._open[order.client_order_id]
+            del self.open[order.client_order_id]
         if left >= 0:
             raise DuplicateFillError(
                 f"trade {fill.trade_id} of order {order.client_order_id} was counted before it"
@@ -57,6 +55,6 @@ class InferredFills:
 
     def forget(self, client_order_ids: Iterable[ClientOrderId]) -> None:
         """Note that these orders are known no longer."""
-        if self._open:
+        if self.open:
             for client_order_id in client_order_ids:
-                self._open.pop(client_order_id, None)
+                self.open.pop(client_order_id, None)

@@ -70,9 +70,23 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Handle everything but data events, in order of preference, until nothing waits."""
+        # `_next_but_data`, written out: four messages make one order.
+        signal, sample, taps, routes = self.signal, self._sample, self.taps, self._routes
         try:
-            while self._next_but_data():
-                pass
+            while True:
+                signal.pending = False
+                for channel, handler in routes:  # noqa: B007  # used behind the loop
+                    if channel.queue:
+                        break
+                else:
+                    return
+                signal.pending = True
+                message = channel.take()
+                sample()
+                self.number += 1
+                for tap in taps:
+                    tap(self.number, channel.name, message)
+                handler(message)
         finally:
             self.clock.release()
 
@@ -84,13 +98,7 @@ class Dispatcher:
         for channel, handler in self._routes:
             if channel.queue:
                 signal.pending = True
-                # `_handle`, written out: four messages make one order.
-                message = channel.take()
-                self._sample()
-                self.number += 1
-                for tap in self.taps:
-                    tap(self.number, channel.name, message)
-                handler(message)
+                self._handle(channel, handler)
                 return True
         return False
 
