@@ -93,12 +93,26 @@ class OrderDesk:
         self.is_walking = False
         self.is_halted = False
         self.depth = Depth(instrument, fills)
-        self.last: float | None = None
+        self._last: float | None = None
+        self._before_last: Source | None = None  # what showed the prices when it was told
         self.mark: float | None = None
         self.arrivals = 0
         self._listener = listener
         self._waits_for_open = waits_for_open
         self._rejects_reached = rejects_reached
+
+    @property
+    def last(self) -> float | None:
+        """Return the last price, None before the first; that of a bar is its close."""
+        source = self.source
+        if type(source) is Bar and source is not self._before_last:
+            return source.close
+        return self._last
+
+    @last.setter
+    def last(self, price: float | None) -> None:
+        self._last = price
+        self._before_last = self.source
 
     def redefine(self, instrument: Instrument) -> None:
         """Take an instrument's newer definition."""

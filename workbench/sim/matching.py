@@ -79,6 +79,7 @@ class MatchingEngine:
             rejects_reached=rejects_reached,
         )
         self._resting = self.desk.resting
+        self._waiting = self.desk.resting.orders
         self._adaptive = adaptive_bars
         self._trades_move_book = trades_move_book
         self._bars: BarType | None = None
@@ -102,9 +103,9 @@ class MatchingEngine:
     def on_quote(self, quote: Quote) -> None:
         """Take a quote as the top of the book and fill what it reaches."""
         self.desk.source = quote
-        resting = self._resting
-        if not resting.orders or self.halt:
+        if not self._waiting or self.halt:
             return
+        resting = self._resting
         if (
             resting.ask_floor >= quote.ask
             or resting.ask_ceiling <= quote.ask
@@ -176,11 +177,9 @@ class MatchingEngine:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
         if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
             desk = self.desk
-            if (self._resting.orders or desk.deferred) and not self.halt:
+            if (self._waiting or desk.deferred) and not self.halt:
                 self._walk_whole(bar)
             desk.source = bar
-            if bar.volume != 0:
-                desk.last = bar.close
 
     def on_paired_bar(self, bar: Bar | BidAskBar) -> None:
         """Walk a bar of a stream of bid and ask bars; where one is alone, the other side stays."""
