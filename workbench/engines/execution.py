@@ -30,7 +30,7 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.enums import OrderStatus
-from workbench.model.errors import ClientError, ConfigError, OrderStateError
+from workbench.model.errors import ClientError, ConfigError, OrderStateError, OverfillError
 from workbench.model.events import (
     AccountState,
     OrderCanceled,
@@ -397,10 +397,13 @@ class ExecutionEngine:
             )
 
     def _fill(self, order: Order, fill: OrderFilled) -> None:
-        beyond = order.filled_quantity + fill.quantity - order.quantity
-        if beyond <= 0:
+        try:
             order.apply(fill)
-        elif FROM_FILL in order.terms.tags:
+        except OverfillError as error:
+            self._overfill(order, fill, error)
+
+    def _overfill(self, order: Order, fill: OrderFilled, error: OverfillError) -> None:
+        if FROM_FILL in order.terms.tags:
             order.apply_overfill(fill)
         elif self._allow_overfills:
             order.apply_overfill(fill)
@@ -411,7 +414,7 @@ class ExecutionEngine:
             _keep(self.overfills, (fill, sentence))
             self._bus.publish(f"events.overfilled.{fill.strategy_id}", (fill, sentence))
         else:
-            order.apply(fill)
+            raise error
 
     def _refuse(self, event: OrderEvent, reason: str) -> None:
         """Keep and report an event that cannot be applied; nothing else has changed."""

@@ -46,6 +46,10 @@ class OrderStateError(WorkbenchError, RuntimeError):
     """An event that an order in its present state cannot take."""
 
 
+class OverfillError(OrderStateError):
+    """A fill goes beyond an order's quantity, and was not applied."""
+
+
 class DuplicateFillError(OrderStateError):
     """A fill whose trade id the order already holds."""
 

@@ -173,6 +173,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
         """Return the price increment as a float."""
         return float(self.price_increment)
 
+    @cached_property
+    def least_size(self) -> float:
+        """Return the smallest market size that `quantity` does not round down to nothing."""
+        return float(self.quantity_increment) * (1 - GRID_TOLERANCE)
+
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
         """Return what `quantity` at `price` is worth, in the settlement currency."""
         if self.is_inverse:

@@ -17,7 +17,7 @@ from workbench.model.enums import (
     TimeInForce,
     TriggerType,
 )
-from workbench.model.errors import DuplicateFillError, OrderStateError
+from workbench.model.errors import DuplicateFillError, OrderStateError, OverfillError
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
@@ -322,8 +322,10 @@ def _filled(order: Order, event: e.OrderFilled) -> None:
     elif before < filled < order.quantity:
         trigger = OrderTrigger.FILL_PART
     else:
-        unfit = "not positive" if filled <= before else "too large"
-        raise OrderStateError(
+        kind, unfit = OverfillError, "too large"
+        if filled <= before:
+            kind, unfit = OrderStateError, "not positive"
+        raise kind(
             f"order {order.client_order_id} is for {order.quantity} and has {before} filled;"
             f" a fill of {event.quantity} is {unfit} and was not applied"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from decimal import Decimal
 from random import Random
@@ -34,7 +35,7 @@ class Depth:
         self._model = model
         self._random = Random(f"{model.seed}:{instrument.id}")
         self._moment: object = None
-        self._taken = {OrderSide.BUY: ZERO, OrderSide.SELL: ZERO}
+        self._bought = self._sold = ZERO
         self._is_level_1 = type(model) is FillModel and not model.prob_slippage
         self._trades: deque[float] = deque(maxlen=_RECENT_TRADES)
 
@@ -49,14 +50,23 @@ class Depth:
 
     def gone(self, side: OrderSide, moment: object) -> Decimal:
         """Return how much of what a moment shows to `side` our own orders have taken."""
-        return self._taken[side] if self._moment is moment else ZERO
+        if self._moment is not moment:
+            return ZERO
+        return self._bought if side is OrderSide.BUY else self._sold
+
+    def shown(self, offer: Offer) -> Decimal | None:
+        """Return the size of an offer, rounded down to the grid; None for unlimited."""
+        return None if offer.size == math.inf else self.instrument.quantity(offer.size)
 
     def use(self, side: OrderSide, quantity: Decimal, moment: object) -> None:
         """Note what an order of `side` takes."""
         if self._moment is not moment:
             self._moment = moment
-            self._taken = {OrderSide.BUY: ZERO, OrderSide.SELL: ZERO}
-        self._taken[side] += quantity
+            self._bought = self._sold = ZERO
+        if side is OrderSide.BUY:
+            self._bought += quantity
+        else:
+            self._sold += quantity
 
     def fills_touch(self) -> bool:
         """Return whether a limit order fills at a touch of its price this time."""
@@ -73,12 +83,12 @@ class Depth:
             wanted: How much it wants.
             moment: When.
         """
-        side = order.side
-        shown = offer.shown
-        gone = ZERO if self._moment is not moment else self._taken[side]
-        if self._is_level_1 and (shown is None or shown - gone >= wanted):
-            # What most orders find, without asking the model.
-            return [(offer.ticks, None if shown is None else shown - gone)]
+        is_fresh = self._moment is not moment
+        if self._is_level_1 and is_fresh and offer.size >= float(wanted):
+            # What most orders find, without asking the model: enough.
+            return [(offer.ticks, None)]
+        side, shown = order.side, self.shown(offer)
+        gone = ZERO if is_fresh else self.gone(side, moment)
         found: list[tuple[int, Decimal | None]] = []
         seen = Seen(wanted, shown, self._recent(moment))
         for tier in self._model.tiers(seen, self._random):

@@ -432,8 +432,9 @@ class OrderDesk:
         if offer is not None and order.ticks == offer.ticks:
             if not self.depth.fills_touch():
                 return
-            if offer.shown is not None:
-                left = max(ZERO, offer.shown - self.depth.gone(order.side, self.source))
+            shown = self.depth.shown(offer)
+            if shown is not None:
+                left = max(ZERO, shown - self.depth.gone(order.side, self.source))
                 quantity = min(quantity, left)
             self.depth.use(order.side, quantity, self.source)
         self._fill(order, quantity, order.ticks, LiquiditySide.MAKER)

@@ -36,6 +36,7 @@ from workbench.model.enums import (
     OrderManagement,
     OrderType,
     PriceType,
+    TimeInForce,
 )
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
@@ -250,14 +251,15 @@ class SimulatedExchange:
     def _place(self, order: VenueOrder, engine: MatchingEngine) -> None:
         """Let an order work, or reject it."""
         force, kind = order.definition.time_in_force, order.definition.order_type
-        reason = engine.refusal(order)
+        reason = engine.refusal(order) if engine.halt else ""
         if force in AUCTIONS and kind in TRIGGERED:
             reason = f"a {kind.value} order cannot be {force.value}"
         if reason:
             engine.desk.remove(order)
             self._rejected(order, reason)
             return
-        self.times.watch(order, engine.desk)
+        if force is not TimeInForce.GTC:
+            self.times.watch(order, engine.desk)
         engine.desk.place(order)
 
     def _refuse(self, definition: OrderInitialized, reason: str) -> None:
@@ -431,8 +433,10 @@ class SimulatedExchange:
 
     def _drop(self, order: VenueOrder) -> None:
         self._orders.pop(order.client_order_id, None)
-        self._ending.discard(order.client_order_id)
-        self.times.forget(order.client_order_id)
+        if self._ending:
+            self._ending.discard(order.client_order_id)
+        if self.times.ends:
+            self.times.forget(order.client_order_id)
 
     def _lock_silently(self, order: VenueOrder, instrument: Instrument) -> None:
         locks = self.account.locks_reductions or not order.definition.reduce_only

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from workbench.engines.positions import own_position_id
+from workbench.model.enums import OrderSide
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import InstrumentId, PositionId, StrategyId
 from workbench.model.money import ZERO
@@ -30,16 +31,23 @@ class HeldPositions:
 
     def count(self, definition: OrderInitialized, quantity: Decimal) -> None:
         """Count a fill; what it has beyond a position that it names goes to its order's own."""
-        key, signed = self._key(definition), definition.side.sign * quantity
+        signed = quantity if definition.side is OrderSide.BUY else -quantity
+        if not self._is_hedging:
+            key: _Key = (definition.instrument_id, definition.strategy_id, None)
+            self._put(key, self._held.get(key, ZERO) + signed)
+            return
+        key = self._key(definition)
         held = self._held.get(key, ZERO)
-        if self._is_hedging and held * signed <= 0 and quantity > abs(held):
+        if held * signed <= 0 and quantity > abs(held):
             own = self._key(definition, is_own=True)
             if own != key:
                 self._held.pop(key, None)
                 key, held = own, self._held.get(own, ZERO) + held
-        now = held + signed
-        if now:
-            self._held[key] = now
+        self._put(key, held + signed)
+
+    def _put(self, key: _Key, quantity: Decimal) -> None:
+        if quantity:
+            self._held[key] = quantity
         else:
             self._held.pop(key, None)
 

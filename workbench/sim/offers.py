@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
 from typing import NamedTuple
 
 from workbench.model.enums import OrderSide
@@ -13,10 +11,10 @@ from workbench.sim.resting import Resting, VenueOrder
 
 
 class Offer(NamedTuple):
-    """What one side shows: its price in ticks and how much; None for unlimited."""
+    """What one side shows: its price in ticks and how much; infinite for unlimited."""
 
     ticks: int
-    shown: Decimal | None
+    size: float
 
 
 Offers = dict[OrderSide, Offer | None]
@@ -24,13 +22,11 @@ Offers = dict[OrderSide, Offer | None]
 
 
 def offer_of(instrument: Instrument, price: float, size: float) -> Offer | None:
-    """Return a price and size as an offer, None where either is missing."""
-    if math.isnan(price):
+    """Return a price and size as an offer, None where either is missing or less than a step."""
+    # Not a number is less than nothing.
+    if not (size >= instrument.least_size and price == price):
         return None
-    if math.isinf(size):
-        return Offer(instrument.ticks(price), None)
-    shown = instrument.quantity(size)
-    return Offer(instrument.ticks(price), shown) if shown > 0 else None
+    return Offer(instrument.ticks(price), size)
 
 
 def offers_of(instrument: Instrument, top: Top) -> Offers:
@@ -104,10 +100,10 @@ def between(before: Offers, offers: Offers, step: Step) -> Offers:
             there[side] = end
         elif side is step.order.side:
             low, high = sorted((start.ticks, end.ticks))
-            there[side] = Offer(min(high, max(low, price_of(step.order))), end.shown)
+            there[side] = Offer(min(high, max(low, price_of(step.order))), end.size)
         else:
             moved = round(step.way * (end.ticks - start.ticks))
-            there[side] = Offer(start.ticks + moved, end.shown)
+            there[side] = Offer(start.ticks + moved, end.size)
     return there
 
 

@@ -23,6 +23,9 @@ class OrderTimes:
         name: The exchange's, part of every alert's name.
         clock: Where alerts are set.
         session: The venue's hours.
+
+    Attributes:
+        ends: The alerts at which orders end, or trade.
     """
 
     def __init__(self, name: Venue, clock: Clock, session: TradingSession) -> None:
@@ -30,15 +33,15 @@ class OrderTimes:
         self._clock = clock
         self._session = session
         self._count = 0
-        self._ends: dict[ClientOrderId, str] = {}
+        self.ends: dict[ClientOrderId, str] = {}
 
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
         """Return whether an order's time is watched."""
-        return client_order_id in self._ends
+        return client_order_id in self.ends
 
     def __len__(self) -> int:
         """Return how many orders' times are watched."""
-        return len(self._ends)
+        return len(self.ends)
 
     def alert(self, what: str, at_ns: int, callback: Callable[[TimeEvent], None]) -> str:
         """Call back at a time; return the alert's name."""
@@ -57,14 +60,14 @@ class OrderTimes:
         """
         force = order.definition.time_in_force
         is_timed = force in _ENDING or (force in AUCTIONS and not is_held)
-        if is_timed and order.client_order_id not in self._ends:
+        if is_timed and order.client_order_id not in self.ends:
             due, act = self._due(order, desk)
             on_due = partial(self._on_due, order, act)
-            self._ends[order.client_order_id] = self.alert("end", due, on_due)
+            self.ends[order.client_order_id] = self.alert("end", due, on_due)
 
     def forget(self, client_order_id: ClientOrderId) -> None:
         """Watch an order's time no longer."""
-        alert = self._ends.pop(client_order_id, None) if self._ends else None
+        alert = self.ends.pop(client_order_id, None) if self.ends else None
         if alert is not None:
             self._clock.cancel_timer(alert)
 
@@ -84,6 +87,6 @@ class OrderTimes:
         return due, desk.expire if force is TimeInForce.DAY else desk.close_session
 
     def _on_due(self, order: VenueOrder, act: Callable[[VenueOrder], None], _: TimeEvent) -> None:
-        self._ends.pop(order.client_order_id, None)
+        self.ends.pop(order.client_order_id, None)
         if not order.is_over:
             act(order)

@@ -37,6 +37,7 @@ class VenueOrder(msgspec.Struct, eq=False, gc=False):
     """
 
     definition: OrderInitialized
+    client_order_id: ClientOrderId
     venue_order_id: VenueOrderId
     sequence: int
     side: OrderSide
@@ -51,11 +52,6 @@ class VenueOrder(msgspec.Struct, eq=False, gc=False):
     is_over: bool = False
     rank: int = 0
     armed_ns: int = 0
-
-    @property
-    def client_order_id(self) -> ClientOrderId:
-        """Return its id."""
-        return self.definition.client_order_id
 
     @property
     def is_triggered(self) -> bool:
@@ -77,6 +73,7 @@ def venue_order(
     """Return a new order as the venue keeps it."""
     return VenueOrder(
         definition=definition,
+        client_order_id=definition.client_order_id,
         venue_order_id=venue_order_id,
         sequence=sequence,
         side=definition.side,
