@@ -204,24 +204,22 @@ class Cache:
         book = self._find_book((order.instrument_id, order.strategy_id))
         if book is None:
             book = self._books.of(order.instrument_id, order.strategy_id)
+        # An empty file is not looked into: most orders are submitted and filled, alone.
         if book.initialized:
             book.initialized.pop(key, None)
-        if status in OPEN:
-            book.open[key] = order
-            if self._closed:
-                self._closed.pop(key, None)  # a fill came after its cancel
-        else:
-            book.open.pop(key, None)
-            if status in CLOSED:
-                self._closed[key] = order
-        if status in _EMULATED:
-            book.emulated[key] = order
-        elif book.emulated:
-            book.emulated.pop(key, None)
-        if status in IN_FLIGHT:
-            book.in_flight[key] = order
-        else:
-            book.in_flight.pop(key, None)
+        if status in CLOSED:
+            self._closed[key] = order
+        elif self._closed:
+            self._closed.pop(key, None)  # a fill came after its cancel
+        for statuses, file in (
+            (OPEN, book.open),
+            (IN_FLIGHT, book.in_flight),
+            (_EMULATED, book.emulated),
+        ):
+            if status in statuses:
+                file[key] = order
+            elif file:
+                file.pop(key, None)
         if self._own_orders or self._by_venue_id is not None:
             self._update_asked_for(order)
 

@@ -371,7 +371,10 @@ class ExecutionEngine:
             fill = event
             if event.reconciliation or self._inferred.open:
                 fill = self._inferred.uncovered(order, event)
-            self._fill(order, fill)
+            try:
+                order.apply(fill)
+            except OverfillError as error:
+                self._overfill(order, fill, error)
         except OrderStateError as error:
             self._refuse(event, str(error))
             return
@@ -395,12 +398,6 @@ class ExecutionEngine:
                     ts_init=fill.ts_init,
                 )
             )
-
-    def _fill(self, order: Order, fill: OrderFilled) -> None:
-        try:
-            order.apply(fill)
-        except OverfillError as error:
-            self._overfill(order, fill, error)
 
     def _overfill(self, order: Order, fill: OrderFilled, error: OverfillError) -> None:
         if FROM_FILL in order.terms.tags:

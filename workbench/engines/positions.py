@@ -12,8 +12,6 @@ Ids: `P-<strategy>-<n>` for netted positions, `P-<client order id>` for an order
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
 from workbench.model.events import (
@@ -79,8 +77,11 @@ class PositionKeeper:
                 kind = PositionOpened
             else:
                 kind = PositionChanged
-            self._change(position, fill, quantity, share)
+            before = position.realized_pnl
+            position.apply(fill.side, quantity, fill.price, share, fill.ts_event)
+            self._portfolio.add_realized(position, position.realized_pnl - before)
             if not position.signed_quantity:
+                self._cache.close_position(position)
                 kind = PositionClosed
             changes.append(_position_event(kind, position, fill))
             order.position_id = position.position_id
@@ -128,15 +129,6 @@ class PositionKeeper:
         )
         self._cache.add_position(position)
         return position
-
-    def _change(
-        self, position: Position, fill: OrderFilled, quantity: Decimal, commission: Decimal
-    ) -> None:
-        before = position.realized_pnl
-        position.apply(fill.side, quantity, fill.price, commission, fill.ts_event)
-        self._portfolio.add_realized(position, position.realized_pnl - before)
-        if not position.signed_quantity:
-            self._cache.close_position(position)
 
 
 def _position_event(
