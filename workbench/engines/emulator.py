@@ -133,6 +133,9 @@ class OrderEmulator:
 
     Attributes:
         watch: The market as triggers see it; a subscriber of the data engine.
+        held: The orders that wait here.
+        has_linked: Whether a list was ever taken apart here; until then, and while nothing is held,
+            no event concerns it.
     """
 
     def __init__(
@@ -144,11 +147,11 @@ class OrderEmulator:
         self._outlets = outlets
         listener = Listener(self._moved, self._release)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
-        self._has_linked = False  # whether a list was ever taken apart here
+        self.has_linked = False  # whether a list was ever taken apart here
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )
-        self._held: dict[ClientOrderId, Held] = {}
+        self.held: dict[ClientOrderId, Held] = {}
         self._count = 0
         # Submits that are on their way through risk of orders that ended meanwhile.
         self._dropped: set[ClientOrderId] = set()
@@ -164,12 +167,12 @@ class OrderEmulator:
             self._submit_list(command)
         elif self._demands.is_ours(command):
             self._execute_ours(command)
-        elif not self._held:
+        elif not self.held:
             self._venues.execute(command)
         elif isinstance(command, CancelAllOrders):
             self._cancel_all(command)
         else:
-            held = self._held.get(command.client_order_id)
+            held = self.held.get(command.client_order_id)
             if held is None:
                 self._venues.execute(command)
             elif isinstance(command, CancelOrder):
@@ -183,7 +186,7 @@ class OrderEmulator:
         if key in self._dropped:
             self._dropped.remove(key)
             return
-        held = self._held.pop(key, None)
+        held = self.held.pop(key, None)
         if held is not None:
             self._venues.execute(command)
             for later in held.later:
@@ -219,7 +222,7 @@ class OrderEmulator:
                 self._deny(order, refusal)
             return
         self._links.add(command.orders)
-        self._has_linked = True
+        self.has_linked = True
         for order in command.orders:
             single = of_list(command, order)
             waits = self._links.is_held(order.client_order_id)
@@ -247,7 +250,7 @@ class OrderEmulator:
 
     def waits_here(self, order: OrderInitialized) -> bool:
         """Return whether an order will be held here, and does not leave now."""
-        held = self._held.get(order.client_order_id)
+        held = self.held.get(order.client_order_id)
         if held is not None:
             return held.stage is not Stage.RELEASING
         capabilities = self._capabilities(alone(order))
@@ -262,7 +265,7 @@ class OrderEmulator:
         assert isinstance(command, (CancelOrder, ModifyOrder))
         if not self._demands.take(command):
             return
-        held = self._held.get(command.client_order_id)
+        held = self.held.get(command.client_order_id)
         if held is not None:
             held.later.append(command)  # it is on its way through risk
         else:
@@ -289,7 +292,7 @@ class OrderEmulator:
         )
         if trigger_type is not None:
             held.watch = watch_of(order, trigger_type, instrument)
-        self._held[order.client_order_id] = held
+        self.held[order.client_order_id] = held
         self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
         self._set_expiry(held)
         if not waits:
@@ -358,7 +361,7 @@ class OrderEmulator:
             self.watch.look(held)
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
-        for held in list(self._held.values()):
+        for held in list(self.held.values()):
             order = held.definition
             if (
                 order.strategy_id == command.strategy_id
@@ -372,7 +375,7 @@ class OrderEmulator:
         self, held: Held, kind: type[OrderCanceled] | type[OrderExpired], **fields: Any
     ) -> None:
         key = held.definition.client_order_id
-        del self._held[key]
+        del self.held[key]
         if held.is_sent:
             self._dropped.add(key)
         self._stop(held)
@@ -394,7 +397,7 @@ class OrderEmulator:
             self._clock.set_alert(_alert(held), end_ns, self._on_expiry)
 
     def _on_expiry(self, event: TimeEvent) -> None:
-        held = self._held.get(ClientOrderId(event.name.removeprefix(_ALERT)))
+        held = self.held.get(ClientOrderId(event.name.removeprefix(_ALERT)))
         if held is not None:
             self._end(held, OrderExpired)
 
@@ -449,14 +452,12 @@ class OrderEmulator:
     def on_event(self, event: OrderEvent) -> None:
         """Note what became of an order; told after it was applied."""
         key = event.client_order_id
-        if not self._held and not self._has_linked:
-            return
-        held = self._held.get(key)
+        held = self.held.get(key)
         if held is not None:
             if isinstance(event, OrderReleased):
                 self._resubmit(held)
             elif isinstance(event, OrderDenied):
-                del self._held[key]
+                del self.held[key]
         self._demands.on_event(event)
         if key in self._links:
             self._follow(event)
@@ -479,7 +480,7 @@ class OrderEmulator:
     # What contingencies demand
 
     def _release_child(self, key: ClientOrderId, quantity: Decimal) -> None:
-        held = self._held.get(key)
+        held = self.held.get(key)
         if held is None:
             return
         if held.watch is None:
@@ -496,14 +497,14 @@ class OrderEmulator:
             self._update(held, quantity=quantity, is_unasked=True)
 
     def _demand_end(self, key: ClientOrderId, reason: str) -> None:
-        held = self._held.get(key)
+        held = self.held.get(key)
         if held is not None:
             self._end(held, OrderCanceled, reason=reason)
         else:
             self._demands.end(key, reason)
 
     def _demand_quantity(self, key: ClientOrderId, quantity: Decimal) -> None:
-        held = self._held.get(key)
+        held = self.held.get(key)
         if held is not None and held.stage is not Stage.RELEASING:
             self._resize_held(held, quantity)
         else:

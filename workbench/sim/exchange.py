@@ -409,7 +409,7 @@ class SimulatedExchange:
     ) -> None:
         definition = order.definition
         engine = self._engines[definition.instrument_id]
-        instrument = engine.instrument
+        instrument = engine.desk.instrument
         facts = FillFacts(quantity, price, liquidity, order.filled == quantity)
         commission, unit = self._fee(instrument, facts)
         if self.settings.round_money:

@@ -161,7 +161,9 @@ class TradingCore:
 
     def _on_applied(self, event: Any) -> None:
         self.lanes.risk_events.put(event)
-        self.emulator.on_event(event)
+        emulator = self.emulator
+        if emulator.held or emulator.has_linked:
+            emulator.on_event(event)
 
     def _on_released(self, command: SubmitOrder) -> None:
         self.lanes.risk_commands.put(command)
