@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -14,12 +15,17 @@ from workbench.model.enums import (
     TimeInForce,
     TrailingOffsetType,
     TriggerType,
+    parse_enum,
 )
+from workbench.model.errors import ConfigError
 from workbench.model.events import OrderInitialized
+from workbench.model.settings import SettingsMeta
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an execution client can be given; by default everything.
+class Capabilities(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=SettingsMeta
+):
+    """What an execution client can be given; by default everything. Words are taken for members.
 
     Triggers and contingencies that it lacks can be watched on our side (`to_emulate`); an order
     that lacks anything else (`missing`) is denied.
@@ -36,7 +42,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         amend: Whether a resting order can be changed; else it must be cancelled and made anew.
 
     >>> from workbench.model.enums import OrderType
-    >>> spot = Capabilities(order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}))
+    >>> spot = Capabilities(order_types={"market", "limit"})
     >>> OrderType.STOP_MARKET in spot.order_types
     False
     """
@@ -50,6 +56,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reduce_only: bool = True
     display_quantity: bool = True
     amend: bool = True
+
+    def __post_init__(self) -> None:
+        """Make the sets exact."""
+        for name, kind in _KINDS.items():
+            msgspec.structs.force_setattr(self, name, _members(kind, getattr(self, name), name))
 
     def missing(self, order: OrderInitialized) -> str:
         """Return what an order needs that is neither there nor can be emulated; "" for nothing."""
@@ -101,6 +112,24 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if not lacking:
             return ""
         return f"it has no {_words(lacking)} orders, only {_words(self.contingencies)}"
+
+
+_KINDS: dict[str, type[StrEnum]] = {
+    "order_types": OrderType,
+    "time_in_force": TimeInForce,
+    "trigger_types": TriggerType,
+    "trailing_offset_types": TrailingOffsetType,
+    "contingencies": ContingencyType,
+}
+
+
+def _members(kind: type[StrEnum], given: Any, name: str) -> frozenset[StrEnum]:
+    if not isinstance(given, (frozenset, set, list, tuple)):
+        first = next(iter(kind)).value
+        raise ConfigError(
+            f"{name} must be a set of {kind.__name__}, such as {{{first!r}}}; got {given!r}"
+        )
+    return frozenset(parse_enum(kind, one, name) for one in given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _words(values: Iterable[StrEnum]) -> str:

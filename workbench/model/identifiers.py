@@ -64,6 +64,8 @@ def parse_name(text: str, what: str) -> str:
     Raises:
         ConfigError: Naming `what` is wrong.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{what} is text; got {text!r}")
     if not _NAME.fullmatch(text):
         raise ConfigError(
             f"{what} must start with a letter or digit and hold only letters, digits, '_' and '-';"

@@ -73,13 +73,15 @@ def currency(value: str | Currency) -> Currency:
     """Return the currency a code names; a `Currency` is returned as it is.
 
     Raises:
-        ConfigError: If the code is not among `CURRENCIES`.
+        ConfigError: If it is no text, or the code is not among `CURRENCIES`.
 
     >>> currency("JPY").digits
     0
     """
     if isinstance(value, Currency):
         return value
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"a currency is a code such as 'USD', or a Currency; got {value!r}")
     found = CURRENCIES.get(value.upper())
     if found is None:
         raise ConfigError(
@@ -108,7 +110,7 @@ class Money(msgspec.Struct, frozen=True, eq=True):
         """
         if isinstance(value, Money):
             return value
-        parts = value.split()
+        parts = value.split() if isinstance(value, str) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
         number, code = parts if len(parts) == 2 else ("", "")
         if _THOUSANDS.fullmatch(number):
             number = number.replace(",", "")

@@ -217,9 +217,11 @@ def _leverages(given: dict[str, Decimal]) -> dict[str, Decimal]:
 def _balances(given: Any) -> Iterable[Money]:
     if isinstance(given, (str, Money)):
         given = (given,)
-    try:
-        return [Money.parse(one) for one in given]
-    except (TypeError, AttributeError):
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(one, (str, Money))
+        for one in given  # pyright: ignore[reportUnknownVariableType]
+    ):
         raise ConfigError(
             f"starting_balances is '1_000_000 USD', a Money, or a list of them; got {given!r}"
-        ) from None
+        )
+    return [Money.parse(one) for one in given]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
