@@ -17,7 +17,7 @@ from workbench.model.data import (
     Quote,
     Trade,
 )
-from workbench.model.enums import OrderSide, OrderStatus, PriceType
+from workbench.model.enums import OrderSide, PriceType
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.events import AccountState
 from workbench.model.identifiers import (
@@ -32,7 +32,7 @@ from workbench.model.identifiers import (
 )
 from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
-from workbench.model.order_state import CLOSED, IN_FLIGHT, OPEN
+from workbench.model.order_state import CLOSED
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 
@@ -41,7 +41,6 @@ _T = TypeVar("_T", Order, Position)
 
 _OWN_SIDE = {OrderSide.BUY: (PriceType.ASK,), OrderSide.SELL: (PriceType.BID,)}
 _BOTH_SIDES = (PriceType.LAST, PriceType.MID)
-_EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
 
 
 class Market:
@@ -207,19 +206,18 @@ class Cache:
         # An empty file is not looked into: most orders are submitted and filled, alone.
         if book.initialized:
             book.initialized.pop(key, None)
-        if status in CLOSED:
+        if status not in CLOSED:
+            book.file(key, order, status)
+            if self._closed:
+                self._closed.pop(key, None)  # a fill came after its cancel
+        else:
+            if book.open:
+                book.open.pop(key, None)
+            if book.in_flight:
+                book.in_flight.pop(key, None)
+            if book.emulated:
+                book.emulated.pop(key, None)
             self._closed[key] = order
-        elif self._closed:
-            self._closed.pop(key, None)  # a fill came after its cancel
-        for statuses, file in (
-            (OPEN, book.open),
-            (IN_FLIGHT, book.in_flight),
-            (_EMULATED, book.emulated),
-        ):
-            if status in statuses:
-                file[key] = order
-            elif file:
-                file.pop(key, None)
         if self._own_orders or self._by_venue_id is not None:
             self._update_asked_for(order)
 

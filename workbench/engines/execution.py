@@ -336,6 +336,8 @@ class ExecutionEngine:
     def _on_account(self, state: AccountState) -> None:
         for venue in self.router.venues_of(state.account_id):
             self._cache.put_account(venue, state)
+        if self._bus.is_quiet:
+            return
         topic = self._account_topics.get(state.account_id)
         if topic is None:
             topic = self._account_topics[state.account_id] = f"events.account.{state.account_id}"
@@ -427,12 +429,25 @@ class ExecutionEngine:
     ) -> None:
         for change in changes:
             self._on_derived(change)
-        strategy_id = event.strategy_id
-        topics = self._topics.get(strategy_id)
+        owner = self._owners.get(event.strategy_id)
+        if not self._bus.is_quiet:
+            self._tell_all(event, changes, owner)
+        elif owner is not None:
+            owner.handle_order_event(event)
+            for change in changes:
+                owner.handle_position_event(change)
+
+    def _tell_all(
+        self,
+        event: OrderEvent,
+        changes: tuple[PositionEvent, ...] | list[PositionEvent],
+        owner: OrderOwner | None,
+    ) -> None:
+        """Tell whoever subscribed, and then the owner."""
+        topics = self._topics.get(event.strategy_id)
         if topics is None:
-            topics = f"events.order.{strategy_id}", f"events.position.{strategy_id}"
-            self._topics[strategy_id] = topics
-        owner = self._owners.get(strategy_id)
+            topics = f"events.order.{event.strategy_id}", f"events.position.{event.strategy_id}"
+            self._topics[event.strategy_id] = topics
         self._bus.publish(topics[0], event)
         if owner is not None:
             owner.handle_order_event(event)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workbench.model.enums import OrderStatus
 from workbench.model.identifiers import ClientOrderId, InstrumentId, PositionId, StrategyId
+from workbench.model.order_state import IN_FLIGHT, OPEN
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+
+_EMULATED = frozenset({OrderStatus.EMULATED, OrderStatus.RELEASED})
 
 
 class TradingBook:
@@ -24,6 +28,21 @@ class TradingBook:
         self.in_flight: dict[ClientOrderId, Order] = {}
         self.open: dict[ClientOrderId, Order] = {}
         self.positions: dict[PositionId, Position] = {}
+
+    def file(self, key: ClientOrderId, order: Order, status: OrderStatus) -> None:
+        """File an order that works by its status; one that stays in a file keeps its place."""
+        if status in IN_FLIGHT:
+            self.in_flight[key] = order
+        elif self.in_flight:
+            self.in_flight.pop(key, None)
+        if status in OPEN:
+            self.open[key] = order
+        elif self.open:
+            self.open.pop(key, None)
+        if status in _EMULATED:
+            self.emulated[key] = order
+        elif self.emulated:
+            self.emulated.pop(key, None)
 
 
 class TradingBooks:

@@ -43,6 +43,9 @@ class MessageBus:
 
     `*` in a pattern stands for any text, also none; `?` for exactly one character.
 
+    Attributes:
+        is_quiet: Whether nobody has ever subscribed: what would be published need not be.
+
     >>> bus = MessageBus()
     >>> bus.subscribe("events.order.*", print)
     >>> bus.publish("events.order.EmaCross-001", "filled")
@@ -56,6 +59,7 @@ class MessageBus:
         self._requests: dict[int, BusHandler] = {}
         self._sequence = 0
         self._request_id = 0
+        self.is_quiet = True
 
     def subscribe(self, pattern: str, handler: BusHandler, *, priority: int = 0) -> None:
         """Call `handler` with every message on a matching topic.
@@ -75,6 +79,7 @@ class MessageBus:
         if any(s.pattern == pattern and s.handler == handler for s in group):
             raise ConfigError(f"this handler is subscribed to {pattern!r} already")
         self._sequence += 1
+        self.is_quiet = False
         group.append(_Subscription(pattern, handler, (-priority, self._sequence)))
         self._kept.clear()
 

@@ -63,23 +63,27 @@ class EventLog:
         if limit is not None and limit < 1:
             raise ConfigError(f"an event log keeps 1 record or more, or None for all; got {limit}")
         self._records: deque[tuple[int, RecordKind, Any]] = deque(maxlen=limit)
-        self._count = 0
+        self._count = 0  # of all records ever, where some are dropped
+        # Without a limit nothing has to be counted: five records make one order.
+        self._append = self._records.append if limit is None else self._append_counted
+
+    def _append_counted(self, record: tuple[int, RecordKind, Any]) -> None:
+        self._count += 1
+        self._records.append(record)
 
     @property
     def dropped(self) -> int:
         """Return how many of the oldest records were dropped."""
-        return self._count - len(self._records)
+        return max(0, self._count - len(self._records))
 
     def tap(self, number: int, channel: ChannelName, message: Any) -> None:
         """Take a handled message from a dispatcher."""
         if channel is not ChannelName.DATA_EVENTS:
-            self._count += 1
-            self._records.append((number, _KIND_OF[channel], message))
+            self._append((number, _KIND_OF[channel], message))
 
     def add(self, number: int, kind: RecordKind, message: Any) -> None:
         """Add a record of any kind."""
-        self._count += 1
-        self._records.append((number, kind, message))
+        self._append((number, kind, message))
 
     def __len__(self) -> int:
         """Return how many records there are."""

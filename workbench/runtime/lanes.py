@@ -50,8 +50,7 @@ class Lane:
     def __init__(self, name: LaneName, handler: Callable[[Any], None]) -> None:
         self.name = name
         self.count_in = 0
-        self.count_out = 0
-        self.high_water = 0
+        self._most_waiting = 0
         self._handler = handler
         self._waiting: deque[Any] = deque()
         self._busy = False
@@ -68,15 +67,12 @@ class Lane:
         waiting = self._waiting
         if self._busy or waiting:
             waiting.append(message)
-            if len(waiting) > self.high_water:
-                self.high_water = len(waiting)
+            if len(waiting) > self._most_waiting:
+                self._most_waiting = len(waiting)
             if not self._busy:
                 self._drain()
             return
-        if not self.high_water:
-            self.high_water = 1
         self._busy = True
-        self.count_out += 1
         try:
             self._handler(message)
         finally:
@@ -89,7 +85,6 @@ class Lane:
         self._busy = True
         try:
             while waiting:
-                self.count_out += 1
                 self._handler(waiting.popleft())
         finally:
             self._busy = False
@@ -97,7 +92,16 @@ class Lane:
     def count(self, messages: int) -> None:
         """Count messages that a driver handed to the engine by a resolved route."""
         self.count_in += messages
-        self.count_out += messages
+
+    @property
+    def count_out(self) -> int:
+        """Return how many messages were handed to the engine."""
+        return self.count_in - len(self._waiting)
+
+    @property
+    def high_water(self) -> int:
+        """Return how many messages there were at once at most, the one being handled aside."""
+        return self._most_waiting or min(1, self.count_in)
 
     @property
     def is_closed(self) -> bool:
