@@ -116,11 +116,20 @@ class Setup:
         self.core.start_actors()
         self.trades = 0
 
-    def account(self, account_id: str = ACCOUNT, amount: int = 1_000_000) -> None:
+    def cash(self, amount: int, account_id: str = ACCOUNT) -> None:
+        """Make an account one that trades what it has."""
+        self.account(account_id, amount, AccountType.CASH)
+
+    def account(
+        self,
+        account_id: str = ACCOUNT,
+        amount: int = 1_000_000,
+        kind: AccountType = AccountType.MARGIN,
+    ) -> None:
         self.tell(
             e.AccountState(
                 account_id=AccountId(account_id),
-                account_type=AccountType.MARGIN,
+                account_type=kind,
                 base_currency=None,
                 balances=(e.Balance(currency("USD"), D(amount)),),
                 ts_event=1,

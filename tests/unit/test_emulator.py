@@ -10,6 +10,7 @@ import pytest
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import DataClient, ExecutionClient, VenueState
 from workbench.engines.demands import TRIES, ContingencyFailed
+from workbench.engines.risk import OnExcess, RiskLimits
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.data import Bar, BarType, MarkPrice, Quote, Trade
@@ -128,10 +129,12 @@ class Setup:
         *,
         kinds: str = "quotes trades bars mark_prices",
         quote: bool = True,
+        **core: Any,
     ) -> None:
         self.clock = SimulatedClock(10 * DAY)
         channels = Channels.plain()
-        self.core = TradingCore(self.clock, channels, Senders(channels, "test"), run_tag="T")
+        senders = Senders(channels, "test")
+        self.core = TradingCore(self.clock, channels, senders, run_tag="T", **core)
         self.broker, self.feed = Broker(capabilities), Feed(set(kinds.split()))
         self.broker.say = self.core.senders.exec_event.send
         self.core.execution.add_client(self.broker)
@@ -147,13 +150,13 @@ class Setup:
         if quote:
             self.quote(1.00, 1.02)
 
-    def account(self) -> None:
+    def account(self, amount: int = 1_000_000, kind: AccountType = AccountType.MARGIN) -> None:
         self.tell(
             e.AccountState(
                 account_id=ACCOUNT,
-                account_type=AccountType.MARGIN,
+                account_type=kind,
                 base_currency=None,
-                balances=(e.Balance(currency("USD"), D(1_000_000)),),
+                balances=(e.Balance(currency("USD"), D(amount)),),
                 ts_event=1,
                 ts_init=1,
             )
@@ -924,3 +927,24 @@ def test_what_the_owner_gives_an_exit_is_the_most_it_works_for() -> None:
     setup.do("modify_order", made.take_profit, quantity=6)
     setup.fill(made.entry, 10)
     assert setup.sent[1:] == ["sell 6 limit @1.10"]
+
+
+def test_an_order_that_ended_while_it_waited_for_the_rate_claims_nothing_and_is_not_sent() -> None:
+    setup = Setup(limits=RiskLimits(orders=1, on_excess=OnExcess.BUFFER))
+    setup.account(20, AccountType.CASH)
+    orders = setup.desk.orders
+    one, other = setup.submit_list(
+        orders.oco(
+            orders.stop_market(PAIR.id, "buy", 5, "1.05"),
+            orders.stop_market(PAIR.id, "buy", 5, "1.06"),
+        )
+    )
+    setup.quote(1.05, 1.07)
+    assert (one.status, other.status) == (OrderStatus.SUBMITTED, OrderStatus.RELEASED)
+    setup.accept(one)
+    setup.fill(one, 5, "1.05")
+    setup.wait(2)
+    assert other.status is OrderStatus.CANCELED
+    assert setup.sent == ["buy 5 market"]
+    assert setup.submit("limit", "buy", 15, "1.0").reason == "", "of 20 USD nothing is tied up"
+    setup.check()

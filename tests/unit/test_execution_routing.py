@@ -8,6 +8,7 @@ import pytest
 
 from tests.execution_fakes import ACCOUNT, OTHER, PAIR, Broker, Setup
 from workbench.engines.capabilities import Capabilities
+from workbench.engines.risk import RiskLimits
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.enums import (
@@ -63,7 +64,9 @@ def test_a_client_that_does_not_trade_for_the_account_is_refused() -> None:
         "CLIENT_UNKNOWN: execution client 'FIRST' trades for account SIM-001, not for SIM-002"
     )
     order = setup.submit(account_id="SIM-003")
-    assert "no execution client for account 'SIM-003'; registered: FIRST (SIM)" in order.reason
+    assert order.reason == (
+        "ACCOUNT_MISSING: account SIM-003 has not told its balances; known: SIM-001, SIM-002"
+    )
     assert sent(setup) == [0, 0, 0]
 
 
@@ -335,3 +338,40 @@ def test_what_is_about_no_order_here_and_no_venue_is_an_error() -> None:
     with pytest.raises(ClientError, match=r"no execution client for 'X\.NOPE'"):
         setup.execution.execute(command)
     assert OTHER.venue == PAIR.venue
+
+
+def test_a_change_that_its_client_cannot_make_ties_up_nothing() -> None:
+    setup = Setup(Broker("PLAIN", capabilities=PLAIN_ONLY))
+    setup.cash(1_000)
+    order = setup.accepted(100)
+    setup.desk.modify_order(order, quantity=900)
+    setup.core.dispatcher.drain()
+    assert setup.desk.heard[-1].code == "CAPABILITY_MISSING"  # type: ignore[union-attr]
+    assert setup.submit(500).reason == "", "900 of the 1,000 USD are free"
+
+
+def test_risk_looks_at_the_account_that_an_order_names() -> None:
+    setup = two()
+    setup.cash(10, SECOND)
+    order = setup.submit(500, account_id=SECOND)
+    assert order.reason == ("INSUFFICIENT_FUNDS: needs 500.0 USD; 10 USD of SIM-002 is free")
+    assert setup.submit(5, account_id=SECOND).reason == ""
+    assert sent(setup) == [0, 1, 0]
+
+
+def test_a_reduce_only_order_finds_nothing_to_reduce_in_the_hedging_account_it_names() -> None:
+    setup = Setup(Broker("FIRST"), Broker("SECOND", account_id=SECOND, management="hedging"))
+    setup.filled(10)
+    order = setup.submit(10, "sell", reduce_only=True, account_id=SECOND)
+    assert order.reason.startswith("REDUCE_ONLY")
+
+
+def test_what_its_own_client_takes_counts_in_the_rate_whatever_the_first_one_lacks() -> None:
+    plain = Broker("FIRST", capabilities=PLAIN_ONLY)
+    setup = Setup(plain, Broker("SECOND", account_id=SECOND), limits=RiskLimits(orders=1))
+    stops = [setup.desk.orders.stop_market(PAIR.id, "buy", 10, "2.0") for _ in range(2)]
+    for stop in stops:
+        setup.desk.submit_order(stop, client_id="SECOND")
+    setup.core.dispatcher.drain()
+    assert stops[1].reason.startswith("RATE_LIMIT_EXCEEDED")
+    assert sent(setup) == [0, 1]

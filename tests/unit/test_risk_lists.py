@@ -180,7 +180,7 @@ def test_a_bracket_meets_the_trading_state(state: str, codes: list[str]) -> None
 
 def test_an_emulated_order_ties_up_nothing_and_counts_in_no_rate_until_it_is_released() -> None:
     def emulated(trader: Trader) -> None:
-        trader.core.risk.waits_here = lambda order: order.terms.emulation_trigger is not None
+        trader.core.risk.waits_here = lambda order, _: order.terms.emulation_trigger is not None
         trader.submit_order(
             trader.orders.stop_market(PAIR.id, "buy", 100, "1.5", emulation_trigger="bid_ask")
         )

@@ -34,7 +34,6 @@ from workbench.engines.demands import ContingencyFailed, Demands
 from workbench.engines.held_orders import (
     Held,
     Stage,
-    alone,
     bare_terms,
     of_list,
     trigger_of,
@@ -248,12 +247,12 @@ class OrderEmulator:
             return asked
         return order.terms.trigger_type if capabilities.trigger_to_emulate(order) else None
 
-    def waits_here(self, order: OrderInitialized) -> bool:
-        """Return whether an order will be held here, and does not leave now."""
+    def waits_here(self, order: OrderInitialized, command: SubmitOrder | SubmitOrderList) -> bool:
+        """Return whether an order of a command will be held here, and does not leave now."""
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.stage is not Stage.RELEASING
-        capabilities = self._capabilities(alone(order))
+        capabilities = self._capabilities(command)
         if capabilities is None:
             return False
         is_child = order.terms.parent_order_id is not None

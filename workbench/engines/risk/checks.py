@@ -60,10 +60,16 @@ class Checks:
         self._size_checks = size_checks(limits)
         self._exposure_checks = exposure_checks(limits, cache, exposure)
 
-    def submit(self, order: OrderInitialized, client_id: ClientId | None) -> Refusal | Claim:
-        """Return why an order may not leave to a client, or what it will tie up."""
+    def submit(
+        self,
+        order: OrderInitialized,
+        client_id: ClientId | None,
+        account_id: AccountId | None = None,
+    ) -> Refusal | Claim:
+        """Return why an order may not leave to a client or account, or what it will tie up."""
         exposure = self._exposure
         exposure.client_id = client_id
+        exposure.account_id = account_id
         if order.reduce_only and not exposure.reduces(order, order.quantity):
             return self._not_reducing(order)
         instrument = self._cache.instrument(order.instrument_id)
@@ -129,8 +135,9 @@ class Checks:
 
     def modify(self, command: ModifyOrder) -> OrderInitialized | Refusal:
         """Return what an order will be, or why it may not become that."""
-        self._exposure.client_id = command.client_id
         order = self._cache.order(command.client_order_id)
+        self._exposure.client_id = command.client_id
+        self._exposure.account_id = None if order is None else order.account_id
         instrument = self._cache.instrument(command.instrument_id)
         if order is None or instrument is None:
             return Refusal("ORDER_UNKNOWN", f"no order {command.client_order_id!r} is known")

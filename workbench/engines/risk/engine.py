@@ -84,8 +84,8 @@ class RiskEngine:
 
     Attributes:
         limits: What is enforced.
-        waits_here: Whether an order will wait on our side and does not leave now; by default
-            whether it has an emulation trigger.
+        waits_here: Whether an order that comes with a command will wait on our side and does not
+            leave now; by default whether it has an emulation trigger.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RiskEngine:
         check_thread: Callable[[], None] | None = None,
     ) -> None:
         self.limits: RiskLimits = RiskLimits() if limits is None else limits
-        self.waits_here: Callable[[OrderInitialized], bool] = _is_emulated
+        self.waits_here: Callable[[OrderInitialized, Submit], bool] = _is_emulated
         self._cache = cache
         self._clock = clock
         self._send_command = send_command
@@ -244,10 +244,10 @@ class RiskEngine:
 
     def _submit(self, command: SubmitOrder) -> None:
         order = command.order
-        checked = self._checks.submit(order, command.client_id)
+        checked = self._checks.submit(order, command.client_id, command.account_id)
         if isinstance(checked, Refusal):
             self._deny(command, checked)
-        elif _may_wait(order) and self.waits_here(order):
+        elif _may_wait(order) and self.waits_here(order, command):
             self._send_command(command)
         else:
             self._claims[order.client_order_id] = checked
@@ -261,7 +261,7 @@ class RiskEngine:
         if failed is not None:
             self._deny(command, *failed)
             return
-        count = sum(not self.waits_here(order) for order in command.orders)
+        count = sum(not self.waits_here(order, command) for order in command.orders)
         if count:
             self._throttle(command, command.instrument_id, count)
         else:
@@ -272,7 +272,7 @@ class RiskEngine:
         self._exposure.examine(command.orders)
         try:
             for order in command.orders:
-                checked = self._checks.submit(order, command.client_id)
+                checked = self._checks.submit(order, command.client_id, command.account_id)
                 if isinstance(checked, Refusal):
                     self._unclaim(command)
                     return checked, order
@@ -281,7 +281,7 @@ class RiskEngine:
             self._exposure.examine(())
         for order in command.orders:
             # What waits, here or at the venue, ties up nothing until it works.
-            if self.waits_here(order) or order.terms.parent_order_id is not None:
+            if self.waits_here(order, command) or order.terms.parent_order_id is not None:
                 self._claims.pop(order.client_order_id, None)
         return None
 
@@ -298,7 +298,7 @@ class RiskEngine:
 
     def _leave(self, command: Submit) -> None:
         if self._minute is not None:
-            count = sum(not self.waits_here(order) for order in _orders_of(command))
+            count = sum(not self.waits_here(order, command) for order in _orders_of(command))
             self._minute.count(command.instrument_id, count)
         self._send_command(command)
 
@@ -311,7 +311,9 @@ class RiskEngine:
         self._unclaim(command)
         if isinstance(command, SubmitOrder):
             order = command.order
-            checked = self._checks.submit(order, command.client_id)
+            if self._is_over(order):
+                return False
+            checked = self._checks.submit(order, command.client_id, command.account_id)
             if isinstance(checked, Refusal):
                 failed = checked, order
             else:
@@ -320,7 +322,7 @@ class RiskEngine:
         else:
             failed = self._check_list(command)
         if failed is None and self._minute is not None:
-            count = sum(not self.waits_here(order) for order in _orders_of(command))
+            count = sum(not self.waits_here(order, command) for order in _orders_of(command))
             refusal = self._minute.check(command.instrument_id, count)
             failed = None if refusal is None else (refusal, _orders_of(command)[0])
         if failed is not None:
@@ -329,6 +331,11 @@ class RiskEngine:
             return False
         self._leave(command)
         return True
+
+    def _is_over(self, order: OrderInitialized) -> bool:
+        """Return whether an order ended while it waited: an order linked to it was filled, say."""
+        known = self._cache.order(order.client_order_id)
+        return known is not None and known.is_closed
 
     def _withdraw(self, command: CancelOrder | CancelAllOrders) -> bool:
         """Deny what a cancel finds waiting for the rate; return whether it found anything."""
@@ -443,7 +450,7 @@ def _may_wait(order: OrderInitialized) -> bool:
     return order.terms is not PLAIN or order.trigger_price is not None
 
 
-def _is_emulated(order: OrderInitialized) -> bool:
+def _is_emulated(order: OrderInitialized, _: Submit) -> bool:
     return order.terms.emulation_trigger is not None
 
 

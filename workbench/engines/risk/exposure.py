@@ -61,6 +61,9 @@ _NOT_SHOWN_YET = (
 )
 """Events after which an order that its account did not show still does not show there."""
 
+_CODES_OF_ANSWERS = ("", "CAPABILITY_MISSING")
+"""With which a change is refused after risk: by the venue, or for a client that cannot amend."""
+
 
 def pricing(order: OrderInitialized | Order) -> Decimal | None:
     """Return the order's own price that values it: its limit, else its trigger."""
@@ -85,6 +88,7 @@ class Exposure:
             becomes.
         hedging: The accounts that keep positions apart.
         client_id: The client that the command being checked names.
+        account_id: The account that it names, or its order is in.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -92,6 +96,7 @@ class Exposure:
         self.changes: dict[ClientOrderId, deque[OrderInitialized]] = {}
         self.hedging: Container[AccountId] = frozenset[AccountId]()
         self.client_id: ClientId | None = None
+        self.account_id: AccountId | None = None
         self._cache = cache
         self._listed: dict[ClientOrderId, OrderInitialized] = {}
 
@@ -118,7 +123,9 @@ class Exposure:
         if changes is None:
             return
         order = self._cache.order(event.client_order_id)
-        left_out = isinstance(event, (OrderModifyRejected, OrderCancelRejected)) and event.code
+        is_refused = isinstance(event, (OrderModifyRejected, OrderCancelRejected))
+        # What risk refused was never among the changes.
+        left_out = is_refused and event.code not in _CODES_OF_ANSWERS
         is_unasked = isinstance(event, OrderUpdated) and event.is_unasked
         is_answer = isinstance(event, (OrderUpdated, OrderModifyRejected))
         if is_answer and not left_out and not is_unasked:
@@ -154,7 +161,8 @@ class Exposure:
         return held
 
     def _is_hedged(self, order: OrderInitialized) -> bool:
-        account = self._cache.account_for(venue_of(order.instrument_id), self.client_id)
+        venue = venue_of(order.instrument_id)
+        account = self._cache.account_for(venue, self.client_id, self.account_id)
         return account is not None and account.account_id in self.hedging
 
     def _named(self, position_id: PositionId | None) -> Decimal:

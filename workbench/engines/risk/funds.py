@@ -38,15 +38,16 @@ class Funds:
     ) -> Claim | Refusal:
         """Return what the order will tie up, or why the account cannot bear it.
 
-        The account is that of the client which the command names, else the venue's first.
+        The account is the one that the command names, else that of the client which it names, else
+        the venue's first.
         """
-        client_id = self._exposure.client_id
-        if client_id is None:
+        client_id, account_id = self._exposure.client_id, self._exposure.account_id
+        if client_id is None and account_id is None:
             account = self._cache.account_at(instrument.venue)
         else:
-            account = self._cache.account_for(instrument.venue, client_id)
+            account = self._cache.account_for(instrument.venue, client_id, account_id)
         if account is None:
-            return _no_account(instrument, client_id)
+            return self._no_account(instrument, client_id, account_id)
         if account.account_type is AccountType.MARGIN and not instrument.margin_init:
             return Claim(order, None, account.account_id)
         need = self._bearable(order, price, instrument, account)
@@ -77,7 +78,7 @@ class Funds:
         """
         account = self._account_of(order, instrument)
         if account is None:
-            return _no_account(instrument)
+            return self._no_account(instrument, None, order.account_id)
         price = pricing(rest)
         need = None if price is None else self._need(rest, price, instrument, account)
         if need is None:
@@ -146,6 +147,16 @@ class Funds:
     def _account_of(self, order: Order, instrument: Instrument) -> AccountState | None:
         return self._cache.account_for(instrument.venue, None, order.account_id)
 
+    def _no_account(
+        self, instrument: Instrument, client_id: ClientId | None, account_id: AccountId | None
+    ) -> Refusal:
+        if account_id is not None:
+            known = ", ".join(sorted(one.account_id for one in self._cache.accounts())) or "none"
+            reason = f"account {account_id} has not told its balances; known: {known}"
+            return Refusal("ACCOUNT_MISSING", reason)
+        where = f"at {instrument.venue}" if client_id is None else f"of client {client_id!r}"
+        return Refusal("ACCOUNT_MISSING", f"no account {where} is known")
+
     # What others tie up
 
     def _tied_up(self, order: Order, instrument: Instrument, account: AccountState) -> Need:
@@ -208,11 +219,6 @@ class Funds:
 
 
 _NOTHING = Need("", ZERO)
-
-
-def _no_account(instrument: Instrument, client_id: ClientId | None = None) -> Refusal:
-    where = f"at {instrument.venue}" if client_id is None else f"of client {client_id!r}"
-    return Refusal("ACCOUNT_MISSING", f"no account {where} is known")
 
 
 def _free(account: AccountState, unit: str) -> Decimal:
