@@ -45,5 +45,5 @@ def test_a_nodes_settings_say_what_it_keeps() -> None:
         TradingNodeConfig(log_limit=0)
     with pytest.raises(ConfigError, match="purge_closed_after_s is a number of seconds"):
         TradingNodeConfig(purge_closed_after_s=-1)
-    with pytest.raises(ConfigError, match="allow_overfills is True or False; got 'yes'"):
+    with pytest.raises(ConfigError, match="allow_overfills must be True or False; got 'yes'"):
         TradingNodeConfig(allow_overfills="yes")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -134,7 +135,9 @@ class BarType(msgspec.Struct, frozen=True, cache_hash=True):
         """
         if isinstance(value, BarType):
             return value
-        match = re.fullmatch(r"(.+?)-(\d+-[a-zA-Z]+(?:-[a-zA-Z]+)?)(?:@([\w-]+))?", value)
+        text: Any = value
+        pattern = r"(.+?)-(\d+-[a-zA-Z]+(?:-[a-zA-Z]+)?)(?:@([\w-]+))?"
+        match = re.fullmatch(pattern, text) if isinstance(text, str) else None
         if match is None:
             raise ConfigError(
                 "a bar type is INSTRUMENT-STEP-AGGREGATION-PRICE, such as"
@@ -154,6 +157,11 @@ class BarType(msgspec.Struct, frozen=True, cache_hash=True):
         Raises:
             ConfigError: If they cannot be made from it.
         """
+        if not isinstance(source, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                "a source is 'quotes', 'trades' or finer bars such as '1-minute-last';"
+                f" got {source!r}"
+            )
         source = source.lower()
         if source and source not in ("quotes", "trades"):
             named = source if source.count("-") > 1 else f"{source}-{self.spec.price_type.value}"

@@ -89,8 +89,6 @@ class TradingNodeConfig(
             count = getattr(self, name)
             if count is not None and (type(count) is not int or count < 1):
                 raise ConfigError(f"{name} is a whole number, 1 or more, or None; got {count!r}")
-        if type(self.allow_overfills) is not bool:
-            raise ConfigError(f"allow_overfills is True or False; got {self.allow_overfills!r}")
         if above is not None and self.clock is ClockKind.SIMULATED:
             raise ConfigError(
                 "conflate_above drops market data, and a replay into a node with clock='simulated'"

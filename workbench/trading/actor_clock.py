@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.model.errors import ConfigError
 from workbench.model.events import TimeEvent
@@ -48,17 +48,13 @@ class ActorClock:
             callback: Takes the event; by default `on_time_event`.
 
         Raises:
-            ConfigError: If the name is in use or the datetime has no zone.
+            ConfigError: If the name is in use, the datetime has no zone, or an argument is none.
             ThreadError: On another thread than the node's.
         """
         self._core.check_thread("timers", f"clock.set_alert, {name!r}, at")
-        if isinstance(at, bool) or not isinstance(at, (int, datetime)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"alert {name!r}: `at` is nanoseconds or a datetime; got {at!r}")
-        if isinstance(at, datetime):
-            if at.tzinfo is None:
-                raise ConfigError(f"alert {name!r}: give the datetime a zone, such as datetime.UTC")
-            at = round(at.timestamp() * 1e6) * 1000
-        self._clock.set_alert(self._prefix + name, at, self._guarded(callback))
+        _check_timer(name, callback)
+        due = moment_ns(at, f"alert {name!r}: `at`")
+        self._clock.set_alert(self._prefix + name, due, self._guarded(callback))
 
     def set_timer(
         self,
@@ -79,7 +75,8 @@ class ActorClock:
             stop_ns: No event falls due after it.
 
         Raises:
-            ConfigError: If the name is in use or the interval is not positive.
+            ConfigError: If the name is in use, the interval is not positive, or an argument is
+                none.
             ThreadError: On another thread than the node's.
         """
         self._core.check_thread("timers", f"clock.set_timer, {name!r}, interval")
@@ -88,6 +85,7 @@ class ActorClock:
                 f"timer {name!r}: its interval is nanoseconds or a timedelta, such as"
                 f" datetime.timedelta(seconds=2); got {interval!r}"
             )
+        _check_timer(name, callback, start_ns=start_ns, stop_ns=stop_ns)
         if isinstance(interval, timedelta):
             interval = interval // timedelta(microseconds=1) * 1000
         self._clock.set_timer(
@@ -105,6 +103,7 @@ class ActorClock:
             ThreadError: On another thread than the node's.
         """
         self._core.check_thread("timers", f"clock.cancel_timer, {name!r}")
+        _check_timer(name, None)
         return self._clock.cancel_timer(self._prefix + name)
 
     @property
@@ -132,3 +131,28 @@ class ActorClock:
             actor.call(name, chosen, own)
 
         return fire
+
+
+def moment_ns(value: Any, what: str) -> int:
+    """Return a time in nanoseconds since the Unix epoch.
+
+    Raises:
+        ConfigError: If it is neither that nor a datetime with a zone.
+    """
+    if type(value) is int:
+        return value
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigError(
+            f"{what} is nanoseconds or a datetime with a zone, such as datetime.UTC; got {value!r}"
+        )
+    return round(value.timestamp() * 1e6) * 1000
+
+
+def _check_timer(name: Any, callback: Any, **times: Any) -> None:
+    if not isinstance(name, str):
+        raise ConfigError(f"a timer's name is text; got {name!r}")
+    if callback is not None and not callable(callback):
+        raise ConfigError(f"{name!r}: its callback takes a TimeEvent; got {callback!r}")
+    for what, at in times.items():
+        if at is not None and type(at) is not int:
+            raise ConfigError(f"{name!r}: {what} is nanoseconds; got {at!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from workbench.model.commands import (
@@ -15,11 +15,13 @@ from workbench.model.commands import (
     Unsubscribe,
 )
 from workbench.model.custom_data import CustomData, Signal
-from workbench.model.data import NO_INSTRUMENT, Bar, BarSpec, BarType, Quote, Trade
+from workbench.model.data import NO_INSTRUMENT, BarSpec, BarType
 from workbench.model.enums import BarAggregation
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.identifiers import ClientId, ComponentId, InstrumentId
 from workbench.model.instruments import Instrument
+from workbench.trading.actor_clock import moment_ns
+from workbench.trading.indicator_updates import update_of
 
 if TYPE_CHECKING:
     from workbench.engines.feeds import FeedKey, Route
@@ -127,6 +129,10 @@ class DataAccess:
             ConfigError: If it cannot be read, or not be made of its source.
         """
         kind = self.bar_type(bar_type, source)
+        _check_switches(
+            build_with_no_updates=build_with_no_updates,
+            skip_first_non_full_bar=skip_first_non_full_bar,
+        )
         making = BarMaking(
             build_with_no_updates=build_with_no_updates,
             skip_first_non_full_bar=skip_first_non_full_bar,
@@ -210,6 +216,7 @@ class DataAccess:
 
     def subscribe_signals(self, name: str = "") -> None:
         """Get `on_signal` for the signals of a name, by default for all."""
+        _check_signal_name(name)
         self._subscribe(DataKind.SIGNALS, NO_INSTRUMENT, topic=name)
 
     def unsubscribe_signals(self, name: str = "") -> None:
@@ -253,12 +260,19 @@ class DataAccess:
         """Publish a named number: `on_signal` of whoever subscribed to it, after this callback.
 
         Raises:
-            ConfigError: If the name is empty.
+            ConfigError: If the name is empty, or the value is no number.
         """
+        _check_signal_name(name)
         if not name:
             raise ConfigError("a signal needs a name, such as publish_signal('trend', 1.0)")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"the signal {name!r} must have a number for its value; got {value!r}"
+            ) from None
         now = self.core.clock.timestamp_ns()
-        self._publish(Signal(name, float(value), now, now, self.component_id))
+        self._publish(Signal(name, number, now, now, self.component_id))
 
     def publish_data(self, data: CustomData) -> None:
         """Publish custom data: `on_data` of whoever subscribed to it, after this callback.
@@ -280,20 +294,24 @@ class DataAccess:
         self,
         instrument_id: str | None = None,
         *,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | None = None,
+        end: int | datetime | None = None,
         limit: int | None = None,
     ) -> int:
         """Ask for past quotes; the answer comes to `on_historical_data`.
 
         Args:
             instrument_id: Whose; by default the only one.
-            start: From when on, nanoseconds.
-            end: Before when, nanoseconds; never later than now.
+            start: From when on: nanoseconds, or a datetime with a zone.
+            end: Before when, likewise; never later than now.
             limit: The newest so many.
 
         Returns:
             The request's id, which the answer carries.
+
+        Raises:
+            InstrumentError: If the instrument is not known.
+            ConfigError: If a time or the limit is none, or `end` is before `start`.
         """
         return self._request(DataKind.QUOTES, instrument_id, None, start, end, limit)
 
@@ -301,8 +319,8 @@ class DataAccess:
         self,
         instrument_id: str | None = None,
         *,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | None = None,
+        end: int | datetime | None = None,
         limit: int | None = None,
     ) -> int:
         """Ask for past trades; arguments and answer as for `request_quotes`."""
@@ -312,8 +330,8 @@ class DataAccess:
         self,
         bar_type: str | BarType,
         *,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | None = None,
+        end: int | datetime | None = None,
         limit: int | None = None,
     ) -> int:
         """Ask for past bars; arguments and answer as for `request_quotes`.
@@ -331,12 +349,18 @@ class DataAccess:
         kind: DataKind,
         instrument_id: str | None,
         bar_type: BarType | None,
-        start: int | None,
-        end: int | None,
+        start: int | datetime | None,
+        end: int | datetime | None,
         limit: int | None,
     ) -> int:
         core = self.core
         core.check_thread("requests", f"request_{kind.value}, ...")
+        since = None if start is None else moment_ns(start, "start")
+        until = None if end is None else moment_ns(end, "end")
+        if since is not None and until is not None and until < since:
+            raise ConfigError(f"end must not be before start; got {start!r} to {end!r}")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise ConfigError(f"limit must be a whole number, 1 or more; got {limit!r}")
         request_id = core.next_request_id()
         core.senders.data_command.send(
             RequestData(
@@ -345,8 +369,8 @@ class DataAccess:
                 kind=kind,
                 instrument_id=self._known(instrument_id),
                 bar_type=bar_type,
-                start=start,
-                end=end,
+                start=since,
+                end=until,
                 limit=limit,
                 ts_init=core.clock.timestamp_ns(),
             )
@@ -361,8 +385,8 @@ class DataAccess:
         """Update indicators before each callback with the data, and with a subscription's history.
 
         An indicator is any object with `update(value)`, which gets a bar's close, a quote's mid or
-        a trade's price; one with `update_bar(bar)` gets the bars themselves. They are updated as
-        long as this actor is subscribed to the data.
+        a trade's price; one with `update_bar(bar)` or `update_trade(trade)` gets the bars or trades
+        themselves. They are updated as long as this actor is subscribed to the data.
 
         Args:
             data: A bar type, as for `subscribe_bars`; or `"quotes"` or `"trades"`.
@@ -380,7 +404,7 @@ class DataAccess:
             key, callback = self._known(instrument_id), _CALLBACKS[kind]
         else:
             kind, key, callback = DataKind.BARS, self.bar_type(data), "on_bar"
-        updates = [(one, _update_of(one, kind)) for one in indicators]
+        updates = [(one, update_of(one, kind)) for one in indicators]
         self._indicators.setdefault((callback, key), []).extend(updates)
         self.core.data.refresh(self.component_id)
 
@@ -451,26 +475,12 @@ def _check_countable(bar_type: BarType, what: str) -> None:
         )
 
 
-def _update_of(indicator: Any, kind: DataKind) -> Callable[[Any], None]:
-    of_bar: Any = getattr(indicator, "update_bar", None)
-    if kind is DataKind.BARS and of_bar is not None:
-        return of_bar
-    update: Any = getattr(indicator, "update", None)
-    if not callable(update):
-        raise ConfigError(f"an indicator has a method update(value); {indicator!r} has none")
-    return _OF[kind](update)
+def _check_switches(**switches: Any) -> None:
+    for name, given in switches.items():
+        if not isinstance(given, bool):
+            raise ConfigError(f"{name} must be True or False; got {given!r}")
 
 
-def _of_bars(update: Callable[[float], Any]) -> Callable[[Bar], None]:
-    return lambda bar: update(bar.close)
-
-
-def _of_quotes(update: Callable[[float], Any]) -> Callable[[Quote], None]:
-    return lambda quote: update(quote.mid)
-
-
-def _of_trades(update: Callable[[float], Any]) -> Callable[[Trade], None]:
-    return lambda trade: update(trade.price)
-
-
-_OF = {DataKind.BARS: _of_bars, DataKind.QUOTES: _of_quotes, DataKind.TRADES: _of_trades}
+def _check_signal_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ConfigError(f"a signal's name is text, such as 'trend'; got {name!r}")

@@ -113,6 +113,8 @@ class BollingerBands(PriceIndicator):
 
     def __init__(self, period: int = 20, deviations: float = 2.0) -> None:
         self.period = checked_period(period)
+        if not isinstance(deviations, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"deviations must be a positive number; got {deviations!r}")
         if not (isfinite(deviations) and deviations > 0):
             raise ConfigError(f"deviations must be positive; got {deviations}")
         self.deviations = float(deviations)
