@@ -14,15 +14,21 @@ from tests.node_fakes import PAIR, make_node
 COLUMNS = {
     "orders": [
         *("client_order_id", "strategy_id", "instrument_id", "side", "order_type", "quantity"),
-        *("price", "time_in_force", "status", "filled_quantity", "average_price", "commission"),
-        *("reason", "created", "updated"),
+        *("price", "trigger_price", "time_in_force", "status", "filled_quantity", "average_price"),
+        *("commission", "reason", "created", "updated", "expires", "post_only", "reduce_only"),
+        *("trailing_offset", "contingency", "order_list_id", "parent_order_id", "tags"),
+    ],
+    "order_events": [
+        *("time", "event", "client_order_id", "strategy_id", "instrument_id"),
+        *("quantity", "price", "trigger_price", "code", "reason"),
     ],
     "fills": [
         *("time", "trade_id", "client_order_id", "strategy_id", "instrument_id", "side"),
         *("quantity", "price", "commission", "commission_currency", "liquidity"),
     ],
     "positions": [
-        *("position_id", "strategy_id", "instrument_id", "side", "quantity", "peak_quantity"),
+        *("position_id", "strategy_id", "instrument_id", "entry", "side"),
+        *("quantity", "peak_quantity"),
         *("average_open", "average_close", "realized_pnl", "commission", "currency"),
         *("opened", "closed"),
     ],
@@ -33,7 +39,7 @@ COLUMNS = {
     ],
     "lanes": ["count_in", "count_out", "depth", "high_water", "is_closed"],
 }
-TIMES = {"created", "updated", "opened", "closed", "time"}
+TIMES = {"created", "updated", "expires", "opened", "closed", "time"}
 NAMES = list(COLUMNS)
 
 

@@ -19,18 +19,21 @@ PAIR = wb.CurrencyPair.define("BTC/USD.SIM", price_increment="0.01", taker_fee="
 DATA = wb.sample_quotes(200)
 AMOUNTS = {
     "orders": ["quantity", "filled_quantity", "average_price", "commission"],
+    "order_events": ["quantity", "price", "trigger_price"],
     "fills": ["quantity", "price", "commission"],
     "positions": ["quantity", "peak_quantity", "average_open", "realized_pnl", "commission"],
     "account": ["total", "locked", "free"],
 }
 COLUMNS = {
     "orders": frames.ORDER_COLUMNS,
+    "order_events": frames.ORDER_EVENT_COLUMNS,
     "fills": frames.FILL_COLUMNS,
     "positions": frames.POSITION_COLUMNS,
     "account": frames.ACCOUNT_COLUMNS,
 }
 TIMES = {
-    "orders": ["created", "updated"],
+    "orders": ["created", "updated", "expires"],
+    "order_events": ["time"],
     "fills": ["time"],
     "positions": ["opened", "closed"],
     "account": ["time"],
@@ -320,6 +323,8 @@ def test_denied_orders_are_counted_and_the_first_of_each_kind_is_explained() -> 
     assert "not a multiple of 0.00001" in result.warnings[0]
     assert "not a multiple of 1" in result.warnings[1]
     assert "2 orders were denied" in repr(result)
+    once = wb.backtest(Careless(), quotes[:1], instrument=pair)
+    assert [w.partition(";")[0] for w in once.warnings] == ["1 order was denied"] * 2
 
 
 def test_positions_beyond_the_account_are_warned_of_where_no_margin_is_held() -> None:

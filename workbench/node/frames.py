@@ -1,7 +1,8 @@
 """Orders, fills, positions, accounts and channels as DataFrames.
 
 Amounts stay `Decimal` (object columns, exact to the last digit); times are `datetime64[ns, UTC]`;
-counters are `Int64`, empty where nothing was measured. An empty frame has the same columns.
+counters are `Int64`, empty where nothing was measured. What an order does not have is None; several
+tags are one text, `"a, b"`. An empty frame has the same columns.
 """
 
 # pandas' stubs leave parts of these calls unknown.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.model.events import AccountState, OrderFilled
+from workbench.model.events import AccountState, OrderEvent, OrderFilled, OrderInitialized
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
@@ -28,19 +29,25 @@ if TYPE_CHECKING:
 
 ORDER_COLUMNS = (
     *("client_order_id", "strategy_id", "instrument_id", "side", "order_type", "quantity"),
-    *("price", "time_in_force", "status", "filled_quantity", "average_price", "commission"),
-    *("reason", "created", "updated"),
+    *("price", "trigger_price", "time_in_force", "status", "filled_quantity", "average_price"),
+    *("commission", "reason", "created", "updated", "expires", "post_only", "reduce_only"),
+    *("trailing_offset", "contingency", "order_list_id", "parent_order_id", "tags"),
+)
+_TOLD = ("quantity", "price", "trigger_price", "code", "reason")
+ORDER_EVENT_COLUMNS = (
+    *("time", "event", "client_order_id", "strategy_id", "instrument_id", *_TOLD),
 )
 FILL_COLUMNS = (
     *("time", "trade_id", "client_order_id", "strategy_id", "instrument_id", "side", "quantity"),
     *("price", "commission", "commission_currency", "liquidity"),
 )
 POSITION_COLUMNS = (
-    *("position_id", "strategy_id", "instrument_id", "side", "quantity", "peak_quantity"),
+    *("position_id", "strategy_id", "instrument_id", "entry", "side", "quantity", "peak_quantity"),
     *("average_open", "average_close", "realized_pnl", "commission", "currency"),
     *("opened", "closed"),
 )
 ACCOUNT_COLUMNS = ("time", "account_id", "currency", "total", "locked", "free")
+_EVENT_KINDS = (RecordKind.EVENT, RecordKind.DERIVED)
 
 
 def _frame(
@@ -60,12 +67,33 @@ def orders_frame(orders: Iterable[Order]) -> pd.DataFrame:
     rows = [
         (
             *(o.client_order_id, o.strategy_id, o.instrument_id, o.side.value, o.order_type.value),
-            *(o.quantity, o.price, o.time_in_force.value, o.status.value, o.filled_quantity),
-            *(o.average_price, o.commission, o.reason, o.ts_init, o.ts_last),
+            *(o.quantity, o.price, o.trigger_price, o.time_in_force.value, o.status.value),
+            *(o.filled_quantity, o.average_price, o.commission, o.reason, o.ts_init, o.ts_last),
+            *(o.expire_ns, o.post_only, o.reduce_only, o.terms.trailing_offset),
+            None if o.contingency is None else o.contingency.value,
+            *(o.order_list_id, o.parent_order_id, ", ".join(o.terms.tags)),
         )
         for o in orders
     ]
-    return _frame(rows, ORDER_COLUMNS, ("created", "updated"))
+    return _frame(rows, ORDER_COLUMNS, ("created", "updated", "expires"))
+
+
+def order_events_frame(log: Iterable[Record]) -> pd.DataFrame:
+    """Return what became of every order in a log, one event a row, in the order handled.
+
+    `event` is the event's name, such as `OrderAccepted`; that it was made is left out. Quantity and
+    prices are those the event tells: of an update what the order is now, of a fill the fill's.
+    """
+    events = (r.message for r in log if r.kind in _EVENT_KINDS)
+    rows = [
+        (
+            *(event.ts_event, type(event).__name__, event.client_order_id, event.strategy_id),
+            *(event.instrument_id, *(getattr(event, name, None) for name in _TOLD)),
+        )
+        for event in events
+        if isinstance(event, OrderEvent) and not isinstance(event, OrderInitialized)
+    ]
+    return _frame(rows, ORDER_EVENT_COLUMNS, ("time",))
 
 
 def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
@@ -84,11 +112,15 @@ def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
 
 
 def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
-    """Return positions, open and closed, one a row; `quantity` is signed."""
+    """Return positions, open and closed, one a row; `quantity` is signed.
+
+    `entry` is the side that opened it, which `side` no longer tells of one that is closed (flat).
+    """
     rows = [
         (
-            *(p.position_id, p.strategy_id, p.instrument_id, p.side.value, p.signed_quantity),
-            *(p.peak_quantity, p.average_open, p.average_close, p.realized_pnl, p.commission),
+            *(p.position_id, p.strategy_id, p.instrument_id, p.entry.value, p.side.value),
+            *(p.signed_quantity, p.peak_quantity, p.average_open, p.average_close),
+            *(p.realized_pnl, p.commission),
             *(p.instrument.settlement_currency.code, p.ts_opened),
             None if p.is_open else p.ts_closed,
         )

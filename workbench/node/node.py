@@ -493,6 +493,10 @@ class TradingNode:
         """
         return self._views.frame("orders")
 
+    def order_events(self) -> pd.DataFrame:
+        """Return the life of every order in the log, denials with code and reason, oldest first."""
+        return self._views.frame("order_events")
+
     def fills(self) -> pd.DataFrame:
         """Return all fills, oldest first."""
         return self._views.frame("fills")

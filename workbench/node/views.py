@@ -61,6 +61,10 @@ def _orders(core: TradingCore | None) -> pd.DataFrame:
     return frames.orders_frame(core.cache.orders() if core else ())
 
 
+def _order_events(core: TradingCore | None) -> pd.DataFrame:
+    return frames.order_events_frame(core.log if core else ())
+
+
 def _fills(core: TradingCore | None) -> pd.DataFrame:
     return frames.fills_frame(core.log if core else ())
 
@@ -83,6 +87,7 @@ def _lanes(core: TradingCore | None) -> pd.DataFrame:
 
 MAKERS: dict[str, Callable[[TradingCore | None], pd.DataFrame]] = {
     "orders": _orders,
+    "order_events": _order_events,
     "fills": _fills,
     "positions": _positions,
     "accounts": _accounts,

@@ -77,6 +77,11 @@ class BacktestResult:
         return frames.orders_frame(self._engine.core.cache.orders())
 
     @cached_property
+    def order_events(self) -> pd.DataFrame:
+        """The life of every order: each event a row, oldest first, denials with code and reason."""
+        return frames.order_events_frame(self.log)
+
+    @cached_property
     def fills(self) -> pd.DataFrame:
         """All fills, oldest first."""
         return frames.fills_frame(self.log)
@@ -356,10 +361,14 @@ def _order_warnings(orders: Iterable[Order]) -> list[str]:
             kind = order.reason.partition(" ")[0]
             refused.setdefault((order.status, kind), []).append(order)
     return [
-        f"{len(group):,} orders were {status.value}; the first, {group[0].client_order_id}:"
+        f"{_counted(len(group))} {status.value}; the first, {group[0].client_order_id}:"
         f" {group[0].reason}"
         for (status, _), group in refused.items()
     ]
+
+
+def _counted(orders: int) -> str:
+    return "1 order was" if orders == 1 else f"{orders:,} orders were"
 
 
 def _leverage_warnings(cache: Cache) -> list[str]:
