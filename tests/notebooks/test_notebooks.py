@@ -51,6 +51,27 @@ def test_a_notebook_runs_in_a_clean_directory(path: Path, directory: Path) -> No
     }
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_says_everything_in_cells_that_end_with_asserts(path: Path) -> None:
+    cells = code_of(path)
+    stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
+    assert all("assert" in code for code in cells[stop + 1 :])
+    assert len(cells) > stop + 1
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p != QUICKSTART], ids=lambda path: path.stem
+)
+def test_a_notebook_runs_twice_in_one_kernel_and_after_one_left_its_node_running(
+    path: Path, bare_kernel: Kernel
+) -> None:
+    cells = code_of(path)
+    stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
+    for part in (cells, cells[:stop], cells):
+        for code in part:
+            bare_kernel.run(code).ok()
+
+
 def test_the_quickstart_runs_twice_in_one_kernel_and_from_the_middle(bare_kernel: Kernel) -> None:
     cells = code_of(QUICKSTART)
     for _ in range(2):
