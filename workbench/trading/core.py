@@ -166,7 +166,11 @@ class TradingCore:
             emulator.on_event(event)
 
     def _on_released(self, command: SubmitOrder) -> None:
-        self.lanes.risk_commands.put(command)
+        owner = next((a for a in self.actors if a.component_id == command.strategy_id), None)
+        if isinstance(owner, Strategy) and not owner.may_send(command.order):
+            self.senders.exec_event.send(owner.denial(command.order))
+        else:
+            self.lanes.risk_commands.put(command)
 
     def _on_contingency_failed(self, failure: ContingencyFailed) -> None:
         self.bus.publish(f"events.contingency.{failure.strategy_id}", failure)

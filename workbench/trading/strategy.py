@@ -175,8 +175,8 @@ class Strategy(Actor):
         core.cache.add_order(order)
         if order.terms.quote_quantity is not None:
             core.risk.size_in_units(order)
-        if self.state in _STOPPED and not order.reduce_only:
-            core.senders.exec_event.send(self._denial(order))
+        if not self.may_send(order):
+            core.senders.exec_event.send(self.denial(order))
             return
         core.lanes.risk_commands.put(
             SubmitOrder(
@@ -215,9 +215,9 @@ class Strategy(Actor):
             core.cache.add_order(order)
             if order.terms.quote_quantity is not None:
                 core.risk.size_in_units(order)
-        if self.state in _STOPPED and not all(order.reduce_only for order in order_list):
+        if not all(self.may_send(order) for order in order_list):
             for order in order_list:
-                core.senders.exec_event.send(self._denial(order))
+                core.senders.exec_event.send(self.denial(order))
             return
         core.lanes.risk_commands.put(
             SubmitOrderList(
@@ -388,7 +388,12 @@ class Strategy(Actor):
         if self.core.cache.order(order.client_order_id) is None:
             raise ConfigError(f"order {order.client_order_id} has not been submitted yet")
 
-    def _denial(self, order: Order) -> e.OrderDenied:
+    def may_send(self, order: Order | e.OrderInitialized) -> bool:
+        """Return whether an order may leave: once this has stopped only what reduces may."""
+        return order.reduce_only or self.state not in _STOPPED
+
+    def denial(self, order: Order | e.OrderInitialized) -> e.OrderDenied:
+        """Return what refuses an order that may not leave any more."""
         return e.OrderDenied(
             code="STRATEGY_STOPPED",
             reason=f"{self.component_id} is {self.state.value}; only reduce-only orders pass now",
