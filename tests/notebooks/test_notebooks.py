@@ -52,7 +52,7 @@ def test_a_notebook_runs_in_a_clean_directory(path: Path, directory: Path) -> No
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_says_everything_in_cells_that_end_with_asserts(path: Path) -> None:
+def test_a_notebook_ends_with_a_stop_and_with_asserts(path: Path) -> None:
     cells = code_of(path)
     stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
     assert all("assert" in code for code in cells[stop + 1 :])
