@@ -515,3 +515,20 @@ def test_statistics_by_something_else_are_refused(result: wb.BacktestResult) -> 
         result.statistics("venue")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="an interval is a fixed length"):
         result.statistics(interval="fortnight")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"by": ["strategy"]}, ConfigError, r"or None for all; got \['strategy'\]"),
+        ({"periods_per_year": "252"}, ConfigError, "must be a positive number; got '252'"),
+        ({"periods_per_year": 0}, ConfigError, "must be a positive number; got 0"),
+        ({"benchmark": [1.0, 2.0]}, DataError, "is a pandas Series of prices .* got list"),
+        ({"benchmark": pd.Series(["a", "b"])}, DataError, "Series of prices over time, numbers"),
+    ],
+)
+def test_arguments_of_statistics_that_make_no_sense_are_refused(
+    result: wb.BacktestResult, given: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        result.statistics(**given)

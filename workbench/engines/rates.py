@@ -89,6 +89,8 @@ class Rates:
         self._fixed: dict[tuple[str, str], Decimal] = {}
         self._instruments: list[Instrument] | None = None
         self._graph: _Graph = {}
+        if fixed is not None and not isinstance(fixed, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"fixed rates are a mapping such as {{'USDT/USD': 1}}; got {fixed!r}")
         for name, rate in (fixed or {}).items():
             source, slash, target = name.partition("/")
             if not slash:

@@ -157,8 +157,16 @@ def benchmark_returns(benchmark: pd.Series[float], interval: str = "1D") -> pd.S
         interval: The length of the intervals.
 
     Raises:
-        DataError: If a price is not positive, as in a series of returns, or has no time.
+        DataError: If it is no series of numbers, or a price is not positive, as in a series of
+            returns, or has no time.
     """
+    import pandas as pd
+
+    if not isinstance(benchmark, pd.Series) or not pd.api.types.is_numeric_dtype(benchmark):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DataError(
+            "a benchmark is a pandas Series of prices over time, numbers; got"
+            f" {getattr(benchmark, 'dtype', type(benchmark).__name__)}"
+        )
     lowest = benchmark.min()
     if lowest <= 0:
         raise DataError(

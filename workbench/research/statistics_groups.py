@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, localcontext
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -66,11 +67,14 @@ def statistics_by(
         periods_per_year: How many of them a year has.
 
     Raises:
-        ConfigError: If `by` or `interval` is not known.
+        ConfigError: If `by` or `interval` is not known, or `periods_per_year` is not positive.
         DataError: If the benchmark is not usable.
     """
-    if by is not None and by not in _FIELDS:
+    if by is not None and by not in list(_FIELDS):
         raise ConfigError(f"statistics are by {', '.join(_FIELDS)} or None for all; got {by!r}")
+    year: Any = periods_per_year
+    if isinstance(year, bool) or not isinstance(year, (int, float)) or not 0 < year < inf:
+        raise ConfigError(f"periods_per_year must be a positive number; got {year!r}")
     of_benchmark = None if benchmark is None else benchmark_returns(benchmark, interval)
     happened = _grouped(by, events)
     wanted = [] if by is not None else [(_ALL, code) for code in currencies]
