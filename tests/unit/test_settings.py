@@ -73,3 +73,11 @@ def test_capabilities_are_taken_as_words() -> None:
     assert all(type(kind) is wb.OrderType for kind in spot.order_types)
     assert spot.contingencies == frozenset()
     assert wb.Capabilities() == wb.Capabilities()
+
+
+def test_settings_with_many_fields_show_what_was_chosen() -> None:
+    assert repr(wb.SimulatedVenue()) == "SimulatedVenue()"
+    assert repr(wb.SimulatedVenue(name="SIM", leverage=2)) == (  # type: ignore[arg-type]
+        "SimulatedVenue(name='SIM', leverage=Decimal('2'))"
+    )
+    assert repr(wb.Capabilities(amend=False)) == "Capabilities(amend=False)"

@@ -23,7 +23,12 @@ from workbench.model.settings import SettingsMeta
 
 
 class Capabilities(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=SettingsMeta
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    repr_omit_defaults=True,
+    metaclass=SettingsMeta,
 ):
     """What an execution client can be given; by default everything. Words are taken for members.
 
@@ -124,6 +129,8 @@ _KINDS: dict[str, type[StrEnum]] = {
 
 
 def _members(kind: type[StrEnum], given: Any, name: str) -> frozenset[StrEnum]:
+    if isinstance(given, frozenset) and all(type(one) is kind for one in given):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return given  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(given, (frozenset, set, list, tuple)):
         first = next(iter(kind)).value
         raise ConfigError(

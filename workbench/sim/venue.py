@@ -37,7 +37,9 @@ class BarPath(StrEnum):
     ADAPTIVE = "adaptive"
 
 
-class SimulatedVenue(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta):
+class SimulatedVenue(
+    msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True, metaclass=SettingsMeta
+):
     """How a venue is simulated; plain values are taken and made exact.
 
     Attributes:
