@@ -929,6 +929,63 @@ def test_what_the_owner_gives_an_exit_is_the_most_it_works_for() -> None:
     assert setup.sent[1:] == ["sell 6 limit @1.10"]
 
 
+def test_a_released_stop_is_cut_to_what_there_is_to_reduce() -> None:
+    setup = Setup()
+    entry = setup.submit("market", "buy", 10)
+    setup.accept(entry)
+    setup.fill(entry, 10, "1.02")
+    stop = setup.submit("stop_market", "sell", 10, "0.95", reduce_only=True)
+    part = setup.submit("market", "sell", 4)
+    setup.accept(part)
+    setup.fill(part, 4, "1.00")
+    setup.quote(0.95, 0.97)
+    assert setup.sent[-1] == "sell 6 market"
+    assert (stop.status, stop.quantity) == (OrderStatus.SUBMITTED, 6)
+    setup.check()
+
+
+def test_the_exits_of_a_bracket_that_was_cut_down_end_together() -> None:
+    setup = Setup()
+    entry, stop, target = setup.submit_list(
+        setup.desk.orders.bracket(
+            PAIR.id, "buy", 10, stop_loss="0.95", take_profit="1.20", entry_price="1.00"
+        )
+    )
+    setup.accept(entry)
+    setup.fill(entry, 10, "1.00")
+    setup.accept(target)
+    part = setup.submit("market", "sell", 4)
+    setup.accept(part)
+    setup.fill(part, 4, "1.00")
+    setup.quote(0.95, 0.97)
+    assert setup.sent[-1] == "sell 6 market"
+    setup.accept(stop)
+    setup.fill(stop, 6, "0.95")
+    assert (stop.status, setup.sent[-1]) == (OrderStatus.FILLED, "CancelOrder")
+    setup.event(e.OrderCanceled, target, account_id=ACCOUNT, venue_order_id=target.venue_order_id)
+    assert target.status is OrderStatus.CANCELED
+    setup.check()
+
+
+def test_an_exit_that_was_cut_down_grows_again_with_what_its_parent_fills() -> None:
+    setup = Setup()
+    short = setup.submit("market", "sell", 2)
+    setup.accept(short)
+    entry, stop, target = setup.submit_list(
+        setup.desk.orders.bracket(
+            PAIR.id, "buy", 10, stop_loss="0.95", take_profit="1.20", entry_price="1.00"
+        )
+    )
+    setup.accept(entry)
+    setup.fill(short, 2, "1.00")
+    setup.fill(entry, 4, "1.00")
+    assert setup.sent[-1] == "sell 2 limit @1.20", "of a net position of 2"
+    setup.accept(target)
+    setup.fill(entry, 6, "1.00")
+    assert (setup.sent[-1], stop.quantity) == ("modify 10", 10)
+    setup.check()
+
+
 def test_what_is_released_after_its_strategy_stopped_leaves_only_to_reduce() -> None:
     setup = Setup()
     entry = setup.submit("stop_market", "buy", 5, "1.05")

@@ -107,6 +107,12 @@ class Contingencies:
                     child.wanted = quantity
         node.quantity = node.wanted = quantity
 
+    def on_cut(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
+        """Note that an order has less for now, though its owner wants as much as before."""
+        node = self._nodes.get(client_order_id)
+        if node is not None:
+            node.quantity = quantity
+
     def on_filled(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
         """Take a fill of an order and act on the others."""
         node = self._nodes.get(client_order_id)

@@ -3,7 +3,8 @@
 It stands between risk and execution. An order that asks for it (`emulation_trigger`), whose
 trigger its client does not take, or that depends on another order in a way its client does not
 know, is held here as EMULATED; all else is handed on untouched. When what it waits for comes it is
-RELEASED and goes through risk once more, as the order it became: it may be denied then.
+RELEASED and goes through risk once more, as the order it became: it may be denied then. A
+reduce-only order is first cut to what there is left to reduce.
 
 A held order can be modified and cancelled like any other; nothing of that reaches a client. Its
 GTD or DAY time ends here. A LIMIT with an emulation trigger is held until that price reaches its
@@ -75,7 +76,8 @@ from workbench.model.events import (
     TimeEvent,
     about,
 )
-from workbench.model.identifiers import ClientOrderId
+from workbench.model.identifiers import ClientOrderId, PositionId
+from workbench.model.money import ZERO
 from workbench.runtime.clock import Clock
 
 _WATCHABLE = TRIGGERED | {OrderType.LIMIT}
@@ -405,6 +407,7 @@ class OrderEmulator:
     def _release(self, held: Held, price: Decimal | None) -> None:
         held.stage = Stage.RELEASING
         self._stop(held)
+        self._cut_to_position(held)
         kind = held.definition.order_type
         self._outlets.event(
             OrderReleased(
@@ -416,13 +419,34 @@ class OrderEmulator:
             )
         )
 
+    def _cut_to_position(self, held: Held) -> None:
+        """Leave a reduce-only order no more than there is to reduce, as a venue does.
+
+        It may have waited for long, and what it protects been closed in part; risk would refuse all
+        of it. Where nothing is to be reduced it stays, for risk to refuse.
+        """
+        order = held.definition
+        if not order.reduce_only:
+            return
+        position_id = order.position_id or self._parents_position(held)
+        if position_id is None:
+            signed = self._cache.net_quantity(order.instrument_id, order.strategy_id)
+        else:
+            position = self._cache.position(position_id)
+            signed = ZERO if position is None else position.signed_quantity
+        left = -order.side.sign * signed
+        if ZERO < left < held.quantity:
+            held.quantity = left
+            self._links.on_cut(order.client_order_id, left)
+
     def _resubmit(self, held: Held) -> None:
         """Put a released order before risk again, as it is now and without its links."""
         order = self._cache.order(held.definition.client_order_id)
         assert order is not None
         definition = order.to_initialized()
-        if definition.position_id is None and order.parent_order_id is not None:
-            definition = self._of_parents_position(held, definition, order.parent_order_id)
+        if definition.position_id is None:
+            position_id = self._parents_position(held)
+            definition = msgspec.structs.replace(definition, position_id=position_id)
         held.is_sent = True
         self._outlets.submit(
             msgspec.structs.replace(
@@ -432,19 +456,16 @@ class OrderEmulator:
             )
         )
 
-    def _of_parents_position(
-        self, held: Held, definition: OrderInitialized, parent_id: ClientOrderId
-    ) -> OrderInitialized:
-        """Let an exit reduce what its parent opened, where positions are kept apart."""
-        parent = self._cache.order(parent_id)
+    def _parents_position(self, held: Held) -> PositionId | None:
+        """Return what an exit's parent opened, where positions are kept apart."""
+        order = self._cache.order(held.definition.client_order_id)
+        parent_id = None if order is None else order.parent_order_id
+        parent = None if parent_id is None else self._cache.order(parent_id)
+        if parent is None or not held.definition.reduce_only:
+            return None
         client = self._venues.client_for(held.command)
-        if (
-            parent is None
-            or not definition.reduce_only
-            or client.order_management is not OrderManagement.HEDGING
-        ):
-            return definition
-        return msgspec.structs.replace(definition, position_id=parent.position_id)
+        is_hedging = client.order_management is OrderManagement.HEDGING
+        return parent.position_id if is_hedging else None
 
     # Events
 
