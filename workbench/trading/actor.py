@@ -154,10 +154,7 @@ class Actor(DataAccess):
         """
         core = self._core
         if core is None:
-            raise LifecycleError(
-                f"{type(self).__name__} is not in a node or backtest yet; pass it to"
-                " wb.backtest(...) or node.add_strategy(...), and use this inside its callbacks"
-            )
+            raise not_added(self)
         return core
 
     @property
@@ -356,6 +353,14 @@ def _check_spelling(cls: type[Actor]) -> None:
                 f"{cls.__name__}.{name} is no callback and would never be called; did you mean"
                 f" {meant[0]}? A method of your own needs another name"
             )
+
+
+def not_added(actor: Actor) -> LifecycleError:
+    """Return the error of one that is asked for what it only has in a node or backtest."""
+    return LifecycleError(
+        f"{type(actor).__name__} is not in a node or backtest yet; pass it to wb.backtest(...) or"
+        " node.add_strategy(...), and use this inside its callbacks"
+    )
 
 
 _BUSY = (ComponentState.STARTING, ComponentState.RUNNING, ComponentState.STOPPING)

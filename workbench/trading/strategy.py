@@ -29,7 +29,7 @@ from workbench.model.order_lists import OrderList
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.lifecycle import ComponentState
-from workbench.trading.actor import ROOTS, Actor
+from workbench.trading.actor import ROOTS, Actor, not_added
 from workbench.trading.order_factory import OrderFactory
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ _POSITION_CALLBACKS: dict[type[e.PositionEvent], str] = {
 _STOPPED = (ComponentState.STOPPED, ComponentState.FAULTED)
 
 
+_Callbacks = dict[type, tuple[tuple[str, Callable[[Any], None]], ...]]
+
+
 @dataclass_transform(kw_only_default=True)
 class Strategy(Actor):
     """Something that trades: subclass it, declare parameters, write callbacks.
@@ -87,21 +90,31 @@ class Strategy(Actor):
     """
 
     external_order_claims: Sequence[str] = ()
-    orders: OrderFactory
-    _callbacks: dict[type, tuple[tuple[str, Callable[[Any], None]], ...]]
 
     @property
     def strategy_id(self) -> StrategyId:
         """Return its name in the node."""
         return StrategyId(self.component_id)
 
+    @property
+    def orders(self) -> OrderFactory:
+        """Return what makes its orders.
+
+        Raises:
+            LifecycleError: If it has not been added to anything.
+        """
+        try:
+            return self._factory
+        except AttributeError:
+            raise not_added(self) from None
+
     def attach(self, core: TradingCore, component_id: ComponentId) -> None:
         """Make it part of a core, as it was when it was made; called by the core."""
         super().attach(core, component_id)
         owner = str(len(core.actors) + 1)
         ids = ClientOrderIds(core.run_tag, owner)
-        self.orders = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
-        self._callbacks = {
+        self._factory = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
+        self._callbacks: _Callbacks = {
             **{
                 kind: self._overridden(name, "on_order_event")
                 for kind, name in _ORDER_CALLBACKS.items()
