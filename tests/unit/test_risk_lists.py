@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.risk_core import PAIR, SHARE, Outcome, Trader, trade
-from workbench.engines.risk import RiskLimits
+from workbench.engines.risk import OnExcess, RiskLimits
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.enums import TradingState
@@ -196,3 +196,24 @@ def test_an_emulated_order_ties_up_nothing_and_counts_in_no_rate_until_it_is_rel
     assert outcome.codes == []
     assert sum(isinstance(one, c.SubmitOrder) for one in outcome.commands) == 2
     assert not any(isinstance(one, e.OrderDenied) for one in outcome.trader.events)
+
+
+def test_of_a_list_that_waits_for_the_rate_the_canceled_order_is_the_one_that_is_named() -> None:
+    made: list[OrderList] = []
+
+    def wait(trader: Trader) -> None:
+        trader.limit("buy", 100, "0.5")
+        made.append(
+            trader.orders.together(
+                trader.orders.limit(PAIR.id, "buy", 100, "0.5"),
+                trader.orders.limit(PAIR.id, "buy", 100, "0.6"),
+            )
+        )
+        trader.submit_order_list(made[0])
+        trader.cancel_order(made[0][1])
+
+    outcome = trade(wait, limits=RiskLimits(orders=2, on_excess=OnExcess.BUFFER))
+    first, second = made[0]
+    assert first.reason.startswith(f"ORDER_LIST_DENIED: {second.client_order_id} of its list")
+    assert second.reason.startswith("CANCELED_WHILE_WAITING: it was canceled")
+    assert len(outcome.sent) == 1

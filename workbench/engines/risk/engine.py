@@ -29,7 +29,7 @@ then it is checked again like a new one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
@@ -339,17 +339,11 @@ class RiskEngine:
 
     def _withdraw(self, command: CancelOrder | CancelAllOrders) -> bool:
         """Deny what a cancel finds waiting for the rate; return whether it found anything."""
-        if isinstance(command, CancelOrder):
-            name = command.client_order_id
-            found = self._submits.withdraw(
-                lambda one: any(order.client_order_id == name for order in _orders_of(one))
-            )
-        else:
-            found = self._submits.withdraw(lambda one: _is_meant(one, command))
+        found = self._submits.withdraw(lambda one: any(_meant(one, command)))
         reason = "it was canceled while it waited for the rate; it was never sent"
         for one in found:
             self._unclaim(one)
-            self._deny(one, Refusal("CANCELED_WHILE_WAITING", reason))
+            self._deny(one, Refusal("CANCELED_WHILE_WAITING", reason), next(_meant(one, command)))
         return bool(found)
 
     def _unclaim(self, command: Submit) -> None:
@@ -462,9 +456,15 @@ def _grows(submit: Submit) -> bool:
     return not all(order.reduce_only for order in _orders_of(submit))
 
 
-def _is_meant(submit: Submit, command: CancelAllOrders) -> bool:
-    return (
-        submit.strategy_id == command.strategy_id
-        and submit.instrument_id == command.instrument_id
-        and any(command.side in (None, order.side) for order in _orders_of(submit))
-    )
+def _meant(submit: Submit, command: CancelOrder | CancelAllOrders) -> Iterator[OrderInitialized]:
+    """Iterate over the orders of a submit that a cancel is for."""
+    for order in _orders_of(submit):
+        if isinstance(command, CancelOrder):
+            if order.client_order_id == command.client_order_id:
+                yield order
+        elif (
+            order.strategy_id == command.strategy_id
+            and order.instrument_id == command.instrument_id
+            and command.side in (None, order.side)
+        ):
+            yield order
