@@ -35,6 +35,23 @@ def test_each_currency_of_an_account_is_a_row() -> None:
     assert [time.value for time in frame["time"]] == [5, 5, 6, 6]
 
 
+def test_a_fill_tells_its_account_and_every_position_it_moved() -> None:
+    pair = wb.CurrencyPair.define("AUD/USD.SIM")
+
+    class Turns(wb.Strategy):
+        def on_start(self) -> None:
+            self.subscribe_quotes()
+
+        def on_quote(self, quote: wb.Quote) -> None:
+            side, size = ("sell", 100_000) if quote.ts_event == 1 else ("buy", 200_000)
+            self.submit_order(self.orders.market(pair.id, side, size))
+
+    quotes = [wb.Quote(pair.id, 1.0, 1.1, 1e6, 1e6, ts, ts) for ts in (1, 2)]
+    result = wb.backtest(Turns(), quotes, instrument=pair, progress=False)
+    assert result.fills["position_id"].tolist() == ["P-Turns-001-1", "P-Turns-001-1, P-Turns-001-2"]
+    assert set(result.fills["account_id"]) == set(result.positions["account_id"]) == {"SIM-001"}
+
+
 def test_what_is_free_is_exact_whatever_the_callers_context_is() -> None:
     with localcontext(prec=4):
         frame = frames.accounts_frame([state("123456.789", "0.000001", 5)])

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.model.events import AccountState, OrderEvent, OrderFilled, OrderInitialized
+from workbench.model.events import (
+    AccountState,
+    OrderEvent,
+    OrderFilled,
+    OrderInitialized,
+    PositionEvent,
+)
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
@@ -39,12 +45,12 @@ ORDER_EVENT_COLUMNS = (
 )
 FILL_COLUMNS = (
     *("time", "trade_id", "client_order_id", "strategy_id", "instrument_id", "side", "quantity"),
-    *("price", "commission", "commission_currency", "liquidity"),
+    *("price", "commission", "commission_currency", "liquidity", "account_id", "position_id"),
 )
 POSITION_COLUMNS = (
     *("position_id", "strategy_id", "instrument_id", "entry", "side", "quantity", "peak_quantity"),
     *("average_open", "average_close", "realized_pnl", "commission", "currency"),
-    *("opened", "closed"),
+    *("opened", "closed", "account_id"),
 )
 ACCOUNT_COLUMNS = ("time", "account_id", "currency", "total", "locked", "free")
 _EVENT_KINDS = (RecordKind.EVENT, RecordKind.DERIVED)
@@ -97,18 +103,38 @@ def order_events_frame(log: Iterable[Record]) -> pd.DataFrame:
 
 
 def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
-    """Return the fills in a log, one a row, in the order they were handled."""
-    fills = (r.message for r in log if r.kind is RecordKind.EVENT)
+    """Return the fills in a log, one a row, in the order they were handled.
+
+    `position_id` names what the fill opened, changed or closed: both positions where it turned one
+    around; None where it was refused.
+    """
+    fills = [(f, moved) for f, moved in _with_position_events(log) if isinstance(f, OrderFilled)]
     rows = [
         (
             *(f.ts_event, f.trade_id, f.client_order_id, f.strategy_id, f.instrument_id),
             *(f.side.value, f.quantity, f.price, f.commission, f.commission_currency.code),
-            f.liquidity.value,
+            *(f.liquidity.value, f.account_id, ", ".join(dict.fromkeys(moved)) or None),
         )
-        for f in fills
-        if isinstance(f, OrderFilled)
+        for f, moved in fills
     ]
     return _frame(rows, FILL_COLUMNS, ("time",))
+
+
+def _with_position_events(log: Iterable[Record]) -> Iterable[tuple[Any, list[str]]]:
+    """Return each event with the positions that it moved: what is derived has its number."""
+    event: Record | None = None
+    moved: list[str] = []
+    for record in log:
+        if record.kind is RecordKind.EVENT:
+            if event is not None:
+                yield event.message, moved
+            event, moved = record, []
+        elif event is None or record.number != event.number:
+            continue
+        elif isinstance(record.message, PositionEvent):
+            moved.append(record.message.position_id)
+    if event is not None:
+        yield event.message, moved
 
 
 def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
@@ -122,7 +148,7 @@ def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
             *(p.signed_quantity, p.peak_quantity, p.average_open, p.average_close),
             *(p.realized_pnl, p.commission),
             *(p.instrument.settlement_currency.code, p.ts_opened),
-            None if p.is_open else p.ts_closed,
+            *(None if p.is_open else p.ts_closed, p.account_id),
         )
         for p in positions
     ]
