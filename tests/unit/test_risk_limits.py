@@ -186,10 +186,18 @@ def test_beyond_the_days_loss_only_what_reduces_leaves() -> None:
     outcome = losing(buy(100), sell(1010), sell(1000))
     assert outcome.codes == ["MAX_LOSS_PER_DAY", "MAX_LOSS_PER_DAY"]
     assert outcome.denials[0].reason == (
-        "the day's loss came to 1100.0 USD, at its limit of 1000; nothing may grow until 00:00 UTC"
+        "the day's loss came to 1100 USD, at its limit of 1000; nothing may grow until 00:00 UTC"
     )
     assert len(outcome.sent) == 2
     assert outcome.engine.core.risk.trading_state is TradingState.ACTIVE
+
+
+def test_the_last_digit_of_an_average_price_does_not_save_a_limit() -> None:
+    # Bought 1 at 2.1 and 2 at 2.2: an average of 2.1666..., a loss of exactly 3.5 at a bid of 1.
+    data = falling(2.0, 2.1, 1.0)
+    outcome = trade(buy(1), buy(2), buy(1), data=data, limits=limits(max_loss_per_day="3.5 USD"))
+    assert outcome.codes == ["MAX_LOSS_PER_DAY"]
+    assert "came to 3.5 USD, at its limit of 3.5;" in outcome.denials[0].reason
 
 
 def test_a_loss_below_the_limit_refuses_nothing() -> None:

@@ -89,8 +89,8 @@ class DayLoss:
         whose = f" of {reached.account_id}" if reached.account_id else ""
         return Refusal(
             "MAX_LOSS_PER_DAY",
-            f"the day's loss{whose} came to {reached.loss} {reached.currency}, at its limit of"
-            f" {reached.limit}; nothing may grow until 00:00 UTC",
+            f"the day's loss{whose} came to {reached.loss.normalize():f} {reached.currency}, at its"
+            f" limit of {reached.limit}; nothing may grow until 00:00 UTC",
         )
 
     def _limits(self) -> list[_Limit]:
@@ -99,7 +99,8 @@ class DayLoss:
     def _compare(self, limit: _Limit, profit: Decimal) -> None:
         if limit.start is None:
             limit.start = profit
-        loss = limit.start - profit
+        # An average price has 28 digits: what it lost in the last of them must not save a limit.
+        loss = round(limit.start - profit, limit.most.currency.digits + 6)
         if loss < limit.most.amount:
             return
         now = self._clock.timestamp_ns()
