@@ -25,12 +25,13 @@ COLUMNS = {
     "fills": [
         *("time", "trade_id", "client_order_id", "strategy_id", "instrument_id", "side"),
         *("quantity", "price", "commission", "commission_currency", "liquidity"),
+        *("account_id", "position_id"),
     ],
     "positions": [
         *("position_id", "strategy_id", "instrument_id", "entry", "side"),
         *("quantity", "peak_quantity"),
         *("average_open", "average_close", "realized_pnl", "commission", "currency"),
-        *("opened", "closed"),
+        *("opened", "closed", "account_id"),
     ],
     "accounts": ["time", "account_id", "currency", "total", "locked", "free"],
     "channels": [

@@ -108,33 +108,23 @@ def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
     `position_id` names what the fill opened, changed or closed: both positions where it turned one
     around; None where it was refused.
     """
-    fills = [(f, moved) for f, moved in _with_position_events(log) if isinstance(f, OrderFilled)]
+    fills: list[tuple[int, OrderFilled, dict[str, None]]] = []
+    for record in log:
+        message = record.message
+        if isinstance(message, OrderFilled) and record.kind is RecordKind.EVENT:
+            fills.append((record.number, message, {}))
+        # What is derived from a message has its number.
+        elif isinstance(message, PositionEvent) and fills and fills[-1][0] == record.number:
+            fills[-1][2][message.position_id] = None
     rows = [
         (
             *(f.ts_event, f.trade_id, f.client_order_id, f.strategy_id, f.instrument_id),
             *(f.side.value, f.quantity, f.price, f.commission, f.commission_currency.code),
-            *(f.liquidity.value, f.account_id, ", ".join(dict.fromkeys(moved)) or None),
+            *(f.liquidity.value, f.account_id, ", ".join(moved) or None),
         )
-        for f, moved in fills
+        for _, f, moved in fills
     ]
     return _frame(rows, FILL_COLUMNS, ("time",))
-
-
-def _with_position_events(log: Iterable[Record]) -> Iterable[tuple[Any, list[str]]]:
-    """Return each event with the positions that it moved: what is derived has its number."""
-    event: Record | None = None
-    moved: list[str] = []
-    for record in log:
-        if record.kind is RecordKind.EVENT:
-            if event is not None:
-                yield event.message, moved
-            event, moved = record, []
-        elif event is None or record.number != event.number:
-            continue
-        elif isinstance(record.message, PositionEvent):
-            moved.append(record.message.position_id)
-    if event is not None:
-        yield event.message, moved
 
 
 def positions_frame(positions: Iterable[Position]) -> pd.DataFrame:
