@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from workbench.engines.triggers import AFTER_TRIGGER
 from workbench.model.enums import OrderSide, OrderStatus, OrderType
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.money import ZERO
@@ -15,7 +16,7 @@ from workbench.model.order_state import OPEN
 from workbench.model.orders import Order
 
 _TRIGGERED_FIRST = frozenset(
-    {OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED, OrderType.TRAILING_STOP_LIMIT}
+    kind for kind, after in AFTER_TRIGGER.items() if after is OrderType.LIMIT
 )
 
 

@@ -6,25 +6,20 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from workbench.engines.risk.refusals import Refusal, utc
+from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED
 from workbench.model.enums import OrderType, TimeInForce, TrailingOffsetType
 from workbench.model.events import OrderInitialized
 from workbench.model.instruments import Future, Instrument
 
-_UNRESTING = frozenset(
-    {
-        OrderType.MARKET,
-        OrderType.MARKET_TO_LIMIT,
-        OrderType.STOP_MARKET,
-        OrderType.MARKET_IF_TOUCHED,
-        OrderType.TRAILING_STOP_MARKET,
-    }
+WITHOUT_PRICE = frozenset(
+    kind for kind in OrderType if AFTER_TRIGGER.get(kind, kind) is OrderType.MARKET
 )
-"""The types that trade at the market: none of them rests at a price of its own."""
-
-WITHOUT_PRICE = _UNRESTING - {OrderType.MARKET_TO_LIMIT}
 """The types that never have a limit price."""
 
-WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.MARKET_TO_LIMIT})
+_UNRESTING = WITHOUT_PRICE | {OrderType.MARKET_TO_LIMIT}
+"""The types that trade at the market: none of them rests at a price of its own."""
+
+WITHOUT_TRIGGER = frozenset(OrderType) - TRIGGERED
 """The types that wait for nothing."""
 
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
