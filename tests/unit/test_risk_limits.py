@@ -186,18 +186,20 @@ def test_beyond_the_days_loss_only_what_reduces_leaves() -> None:
     outcome = losing(buy(100), sell(1010), sell(1000))
     assert outcome.codes == ["MAX_LOSS_PER_DAY", "MAX_LOSS_PER_DAY"]
     assert outcome.denials[0].reason == (
-        "the day's loss came to 1100 USD, at its limit of 1000; nothing may grow until 00:00 UTC"
+        "the day's loss came to 1100.00 USD, at its limit of 1000; nothing may grow until 00:00 UTC"
     )
     assert len(outcome.sent) == 2
     assert outcome.engine.core.risk.trading_state is TradingState.ACTIVE
 
 
 def test_the_last_digit_of_an_average_price_does_not_save_a_limit() -> None:
-    # Bought 1 at 2.1 and 2 at 2.2: an average of 2.1666..., a loss of exactly 3.5 at a bid of 1.
+    # 100 at 2.1 and 200 at 2.2: an average of 2.1666..., a loss of exactly 350 at a bid of 1.
     data = falling(2.0, 2.1, 1.0)
-    outcome = trade(buy(1), buy(2), buy(1), data=data, limits=limits(max_loss_per_day="3.5 USD"))
+    outcome = trade(
+        buy(100), buy(200), buy(100), data=data, limits=limits(max_loss_per_day="350 USD")
+    )
     assert outcome.codes == ["MAX_LOSS_PER_DAY"]
-    assert "came to 3.5 USD, at its limit of 3.5;" in outcome.denials[0].reason
+    assert "came to 350.00 USD, at its limit of 350;" in outcome.denials[0].reason
 
 
 def test_a_loss_below_the_limit_refuses_nothing() -> None:
@@ -238,7 +240,7 @@ def test_a_loss_can_set_the_trading_state(word: str, code: str) -> None:
     assert outcome.codes == expected
     assert outcome.engine.core.risk.trading_state is TradingState(word)
     assert [type(one) for one in told] == [LossLimitReached, TradingStateChanged]
-    assert told[1].reason == "the day's loss of SIM-001 came to 1100.0 USD"
+    assert told[1].reason == "the day's loss of SIM-001 came to 1100.00 USD"
 
 
 def test_a_loss_does_not_loosen_what_was_halted() -> None:
@@ -270,7 +272,7 @@ def test_the_days_first_value_is_that_of_midnight_not_of_the_first_order() -> No
     ]
     outcome = losing(lambda _: None, lambda _: None, buy(100), data=data)
     assert outcome.codes == ["MAX_LOSS_PER_DAY"]
-    assert "came to 1000.0 USD" in outcome.denials[0].reason
+    assert "came to 1000.00 USD" in outcome.denials[0].reason
 
 
 def test_a_loss_that_cannot_be_told_lets_nothing_grow() -> None:

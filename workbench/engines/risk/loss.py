@@ -12,7 +12,7 @@ from workbench.engines.risk.refusals import Refusal
 from workbench.model.errors import PriceError
 from workbench.model.events import TimeEvent
 from workbench.model.identifiers import AccountId
-from workbench.model.money import Money
+from workbench.model.money import Money, round_to_digits
 from workbench.model.risk_events import LossLimitReached
 from workbench.runtime.clock import Clock
 
@@ -89,7 +89,7 @@ class DayLoss:
         whose = f" of {reached.account_id}" if reached.account_id else ""
         return Refusal(
             "MAX_LOSS_PER_DAY",
-            f"the day's loss{whose} came to {reached.loss.normalize():f} {reached.currency}, at its"
+            f"the day's loss{whose} came to {reached.loss} {reached.currency}, at its"
             f" limit of {reached.limit}; nothing may grow until 00:00 UTC",
         )
 
@@ -106,7 +106,7 @@ class DayLoss:
         now = self._clock.timestamp_ns()
         limit.reached = LossLimitReached(
             account_id=limit.account_id or "",
-            loss=loss,
+            loss=round_to_digits(loss, limit.most.currency),
             limit=limit.most.amount,
             currency=limit.most.currency,
             ts_event=now,
