@@ -163,7 +163,7 @@ def test_a_position_that_an_order_names_must_be_open_and_its_own(management: str
     other = Desk()
     setup.core.add_actor(other)
     other.start()
-    setup.desk.orders = other.orders
+    setup.desk = other
     assert "the order is of Desk-002" in deny(setup, name)
     position = setup.cache.position(name)
     assert position is not None
