@@ -403,3 +403,22 @@ def test_a_strategy_can_end_the_run() -> None:
     result = wb.backtest(Quitting(), FRAME, instrument=BTC)
     assert (result.events, result.ended, result.is_complete) == (10, "enough", False)
     assert result.error is None
+
+
+def test_an_account_that_ends_below_zero_is_warned_of() -> None:
+    class Buys(wb.Strategy):
+        def on_start(self) -> None:
+            self.subscribe_quotes()
+
+        def on_quote(self, quote: wb.Quote) -> None:
+            if quote.ts_event == 1:
+                self.submit_order(self.orders.market(quote.instrument_id, "buy", 1))
+
+    pair = wb.CurrencyPair.define("AUD/USD.SIM")
+    data = [wb.Quote(pair.id, 1.0, 1.1, 1e6, 1e6, ts, ts) for ts in (1, 2)]
+    venue = wb.SimulatedVenue(fee_model=wb.FixedFeeModel(commission="2 BTC"))
+    result = wb.backtest(Buys(), data, instrument=pair, venue=venue)
+    assert result.warnings == [
+        "SIM-001 ends with -2.00000000 BTC: it lost or was charged more than it had; what is in a"
+        " currency that nothing settles in is part of no profit"
+    ]

@@ -127,6 +127,8 @@ def test_rates_are_given_to_the_result_and_a_missing_one_is_named() -> None:
     assert result.profit_in("USD", STABLE).iloc[-1] == result.profit["USDT"].iloc[-1]
     with pytest.raises(ConfigError, match="must be positive"):
         result.equity_in("USD", rates={"USDT/USD": -1})
+    with pytest.raises(ConfigError, match=r"a mapping such as \{'USDT/USD': 1\}; got 5"):
+        result.profit_in("USD", rates=5)  # type: ignore[arg-type]
 
 
 def test_what_is_nothing_needs_no_rate() -> None:

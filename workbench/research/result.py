@@ -19,7 +19,7 @@ from workbench.model.errors import StrategyError
 from workbench.model.events import AccountState, OrderFilled, PositionEvent
 from workbench.model.identifiers import AccountId
 from workbench.model.instruments import Number
-from workbench.model.money import MONEY_CONTEXT, ZERO
+from workbench.model.money import MONEY_CONTEXT, ZERO, Money
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.node import frames
@@ -63,6 +63,7 @@ class BacktestResult:
         self.warnings += [reason for _, reason in engine.core.execution.refused_events]
         self.warnings += _order_warnings(engine.core.cache.orders())
         self.warnings += _leverage_warnings(engine.core.cache)
+        self.warnings += _debt_warnings(engine.core.cache)
         self.events = engine.events_handled
         self.seconds = seconds
 
@@ -144,7 +145,8 @@ class BacktestResult:
 
     def _fixed(self, rates: Mapping[str, Number] | None) -> dict[str, Decimal]:
         core = self._engine.core
-        return Rates(core.cache, {**core.portfolio.rates.fixed, **(rates or {})}).fixed
+        given = Rates(core.cache, rates).fixed  # its names and values are checked
+        return Rates(core.cache, {**core.portfolio.rates.fixed, **given}).fixed
 
     @cached_property
     def balances(self) -> dict[str, Decimal]:
@@ -369,6 +371,18 @@ def _order_warnings(orders: Iterable[Order]) -> list[str]:
 
 def _counted(orders: int) -> str:
     return "1 order was" if orders == 1 else f"{orders:,} orders were"
+
+
+def _debt_warnings(cache: Cache) -> list[str]:
+    """Warn of accounts that end with less than nothing."""
+    return [
+        f"{account.account_id} ends with {Money(balance.total, balance.currency)}: it lost or was"
+        " charged more than it had; what is in a currency that nothing settles in is part of no"
+        " profit"
+        for account in cache.accounts()
+        for balance in account.balances
+        if balance.total < 0
+    ]
 
 
 def _leverage_warnings(cache: Cache) -> list[str]:
