@@ -139,6 +139,15 @@ def test_a_sandbox_takes_a_factory_and_keeps_the_clock_it_needs() -> None:
     assert repr(wb.Synthetic(PAIR)) == "Synthetic(BTC/USDT.SIM, seed=1)"
 
 
+def test_a_sandbox_takes_limits_as_a_backtest_does() -> None:
+    given = wb.RiskLimits(max_position=5)
+    config = wb.TradingNodeConfig(trader_id="DESK-7")
+    node = wb.sandbox(Watcher(), instrument=PAIR, limits=given, config=config)
+    assert (node.config.limits, node.config.trader_id) == (given, "DESK-7")
+    with pytest.raises(ConfigError, match=r"limits is a wb.RiskLimits; got 5"):
+        wb.sandbox(Watcher(), instrument=PAIR, limits=5)  # type: ignore[arg-type]
+
+
 def test_cells_keep_their_turn_while_data_floods_in() -> None:
     """The loop's other work goes on: the node is a guest."""
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
+from workbench.engines.risk import RiskLimits
 from workbench.model.errors import ConfigError
 from workbench.model.instruments import Instrument
 from workbench.node.clients import Replay, Simulated, as_instruments
@@ -84,6 +85,7 @@ def sandbox(
     on_exhausted: str = "stop",
     start: Any = None,
     end: Any = None,
+    limits: RiskLimits | None = None,
     config: TradingNodeConfig | None = None,
 ) -> TradingNode:
     """Return a CREATED node with simulated fills.
@@ -98,6 +100,7 @@ def sandbox(
         on_exhausted: Of a replay: `"stop"` the node at the data's end, or `"idle"`.
         start: Of a replay: only data from then on; earlier data answers requests.
         end: Of a replay: only data before then.
+        limits: What risk enforces, in place of those of the config.
         config: The node's settings; its clock is set to what the data needs.
 
     Raises:
@@ -116,6 +119,9 @@ def sandbox(
     venues = as_venues(venue, instruments)
     if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
+    settings = config or TradingNodeConfig()
+    if limits is not None:
+        settings = msgspec.structs.replace(settings, limits=limits)
     if isinstance(data, type):
         raise ConfigError(f"data is an object, such as {data.__name__}(...), not the class")
     factory: Any
@@ -130,7 +136,7 @@ def sandbox(
     idle = None if on_exhausted == OnExhausted.STOP else on_exhausted
     _refuse_unused(data, factory, speed=speed, on_exhausted=idle, start=start, end=end)
     kind = ClockKind.SIMULATED if isinstance(factory, Replay) else ClockKind.LIVE
-    node = TradingNode(msgspec.structs.replace(config or TradingNodeConfig(), clock=kind))
+    node = TradingNode(msgspec.structs.replace(settings, clock=kind))
     node.add_data_client_factory(factory)
     for one in venues:
         node.add_exec_client_factory(Simulated(one, instruments))
