@@ -9,9 +9,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
-from tests.exchange_plans import PAIR, Anything, check, market, run_engine, venue
+from tests.exchange_plans import (
+    FEES,
+    LATENCIES,
+    MODELS,
+    PAIR,
+    Anything,
+    check,
+    market,
+    run_engine,
+    venue,
+)
+from workbench.model.enums import (
+    AccountType,
+    ContingencyType,
+    OrderManagement,
+    OrderType,
+    TimeInForce,
+)
+from workbench.sim import BarPath, FillOn
 
 KINDS = ("quotes", "trades", "bars", "pairs", "mixed")
+CHOICES: dict[str, Any] = {
+    "account_type": AccountType,
+    "order_management": OrderManagement,
+    "fill_on": FillOn,
+    "bar_path": BarPath,
+    "trades_move_book": (False, True),
+    "rejects_reached_triggers": (False, True),
+    "round_money": (False, True),
+}
 SEEDS = st.integers(0, 1_000_000)
 
 
@@ -40,17 +67,55 @@ def test_the_same_seed_gives_the_same_bytes(seed: int, kind: str) -> None:
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize("number", range(10))
+def plan(number: int) -> tuple[list[Any], wb.SimulatedVenue]:
+    """Return a market and a venue; over twelve numbers every model and setting has its turn."""
+    seed = FIRST + number
+    settings: dict[str, Any] = {
+        "fill_model": MODELS[number % len(MODELS)],
+        "fee_model": FEES[number % len(FEES)],
+        "latency": LATENCIES[number % len(LATENCIES)],
+        "round_money": number % 3 == 0,
+    }
+    return market(seed, 80, KINDS[number % len(KINDS)]), venue(seed, **settings)
+
+
+FIRST = 3000  # with seeds from here on orders of every kind happen to fill
+PLANS = range(12)
+LIMITS = wb.RiskLimits(orders=1_000_000)
+
+
+def test_the_plans_of_replays_fill_orders_of_every_kind() -> None:
+    filled: set[tuple[str, Any]] = set()
+    settings: set[tuple[str, str]] = set()
+    for number in PLANS:
+        data, chosen = plan(number)
+        run = run_engine(data, chosen, Anything(seed=FIRST + number))
+        for order in run.core.cache.orders():
+            if order.filled_quantity:
+                force = order.time_in_force
+                filled |= {
+                    ("type", order.order_type),
+                    ("force", force),
+                    ("link", order.contingency),
+                }
+        for name in ("fill_model", "fee_model", "latency", *CHOICES):
+            settings.add((name, repr(getattr(chosen, name))))
+    for name, kind in (("type", OrderType), ("force", TimeInForce), ("link", ContingencyType)):
+        assert {one for what, one in filled if what == name} >= set(kind)
+    wanted = {"fill_model": MODELS, "fee_model": FEES, "latency": LATENCIES, **CHOICES}
+    for name, values in wanted.items():
+        assert {one for what, one in settings if what == name} == {repr(one) for one in values}
+
+
+@pytest.mark.parametrize("number", PLANS)
 def test_a_replay_does_what_the_backtest_did(number: int) -> None:
     """Every order type, contingency and model, to the byte; each number is another venue."""
-    seed = 1000 + number
-    data = market(seed, 80, KINDS[number % len(KINDS)])
-    chosen: dict[str, Any] = {"instrument": PAIR, "venue": venue(seed)}
-    limits = wb.RiskLimits(orders=1_000_000)
-    strategy = Anything(seed=seed)
-    result = wb.backtest(strategy, data, progress=False, limits=limits, **chosen)
+    data, settings = plan(number)
+    chosen: dict[str, Any] = {"instrument": PAIR, "venue": settings}
+    strategy = Anything(seed=FIRST + number)
+    result = wb.backtest(strategy, data, progress=False, limits=LIMITS, **chosen)
     assert len(result.orders) > 20
-    config = wb.TradingNodeConfig(limits=limits)
+    config = wb.TradingNodeConfig(limits=LIMITS)
     node = wb.sandbox(strategy, data=data, config=config, **chosen)
     node.build()
     node.run(raise_exception=True)
