@@ -476,6 +476,31 @@ def test_a_released_order_passes_risk_once_more() -> None:
     setup.check()
 
 
+def test_a_released_order_beyond_the_rate_waits_though_others_are_dropped() -> None:
+    setup = Setup(limits=RiskLimits(orders=1))
+    stops = [setup.submit("stop_market", "buy", size, "1.05") for size in (5, 6)]
+    setup.quote(1.04, 1.06)
+    assert setup.sent == ["buy 5 market"]
+    assert stops[1].status is OrderStatus.RELEASED
+    assert setup.submit("market", "buy", 1).reason.startswith("RATE_LIMIT_EXCEEDED")
+    setup.wait(1)
+    assert setup.sent == ["buy 5 market", "buy 6 market"]
+    setup.check()
+
+
+def test_a_stop_that_reduces_is_not_lost_to_a_stalled_market() -> None:
+    setup = Setup()
+    entry = setup.submit("market", "buy", 5)
+    setup.accept(entry)
+    setup.fill(entry, 5)
+    setup.submit("stop_market", "sell", 5, "0.95", reduce_only=True)
+    setup.core.risk.is_stale = lambda _: True
+    assert setup.submit("market", "buy", 1).reason.startswith("QUOTE_STALE")
+    setup.quote(0.90, 0.92)
+    assert setup.sent == ["buy 5 market", "sell 5 market"]
+    setup.check()
+
+
 def test_a_trigger_of_a_type_no_data_has_is_denied() -> None:
     setup = Setup(kinds="quotes trades bars")
     order = setup.submit("stop_market", "buy", 5, "1.05", emulation_trigger="mark")

@@ -300,6 +300,18 @@ def test_reported_fills_of_a_known_order_are_applied_once() -> None:
     assert setup.execution.refused_events == []
 
 
+def test_an_inferred_fill_that_was_refused_swallows_no_real_one() -> None:
+    setup = Setup()
+    order = setup.accepted()
+    setup.event(e.OrderPendingCancel, order)
+    # Its cancel is on its way, so it is not changed to 20: 12 are more than it can hold.
+    setup.tell(status(S.PARTIALLY_FILLED, 12, ts=9, **{**of(order), "quantity": D(20)}))
+    assert order.filled_quantity == 0
+    setup.fill(order, 10, ts=8)
+    assert (order.status, order.filled_quantity) == (S.FILLED, 10)
+    assert setup.cache.net_quantity(PAIR.id) == 10
+
+
 def test_a_fill_found_before_its_order_was_heard_of_accepts_it() -> None:
     setup = Setup()
     order = setup.submit()

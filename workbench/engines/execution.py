@@ -380,6 +380,8 @@ class ExecutionEngine:
         except OrderStateError as error:
             self._refuse(event, str(error))
             return
+        if event.reconciliation or self._inferred.open:
+            self._inferred.settle(event)
         self._cache.update_order(order)
         is_hedging = fill.account_id in self.router.hedging
         changes = self._positions.apply_fill(order, fill, is_hedging=is_hedging)

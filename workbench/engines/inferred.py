@@ -31,20 +31,13 @@ class InferredFills:
         Raises:
             DuplicateFillError: If all of it is counted already.
         """
-        if fill.reconciliation:
-            if fill.trade_id not in order.trade_ids:
-                before, _ = self.open.get(order.client_order_id, (Decimal(0), 0))
-                self.open[order.client_order_id] = before + fill.quantity, fill.ts_event
-            return fill
         counted, until = self.open.get(order.client_order_id, (Decimal(0), 0))
-        if not counted or fill.ts_event > until or fill.trade_id in order.trade_ids:
+        is_late = bool(counted) and fill.ts_event <= until
+        if fill.reconciliation or not is_late or fill.trade_id in order.trade_ids:
             return fill
         left = counted - fill.quantity
-        if left > 0:
-            self.open[order.client_order_id] = left, until
-        else:
-            del self.open[order.client_order_id]
         if left >= 0:
+            self._keep(order.client_order_id, left, until)
             raise DuplicateFillError(
                 f"trade {fill.trade_id} of order {order.client_order_id} was counted before it"
                 f" came: a fill of {counted} was inferred from the venue's quantities"
@@ -52,6 +45,20 @@ class InferredFills:
         return msgspec.structs.replace(
             fill, quantity=-left, commission=fill.commission * -left / fill.quantity
         )
+
+    def settle(self, fill: OrderFilled) -> None:
+        """Note a fill, as it came, whose uncovered part was applied."""
+        counted, until = self.open.get(fill.client_order_id, (Decimal(0), 0))
+        if fill.reconciliation:
+            self._keep(fill.client_order_id, counted + fill.quantity, fill.ts_event)
+        elif counted and fill.ts_event <= until:
+            self._keep(fill.client_order_id, Decimal(0), until)
+
+    def _keep(self, client_order_id: ClientOrderId, quantity: Decimal, until: int) -> None:
+        if quantity:
+            self.open[client_order_id] = quantity, until
+        else:
+            self.open.pop(client_order_id, None)
 
     def forget(self, client_order_ids: Iterable[ClientOrderId]) -> None:
         """Note that these orders are known no longer."""

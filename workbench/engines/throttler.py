@@ -137,9 +137,17 @@ class Throttler(Generic[T]):
         elif self._drop is not None:
             self._drop(message)
         else:
-            self.window.room_at(count)
-            self._waiting.append((message, count))
-            self._arm()
+            self.wait(message, count)
+
+    def wait(self, message: T, count: int = 1) -> None:
+        """Keep a message until it may leave, though others are dropped.
+
+        Raises:
+            ConfigError: If so many never fit into the rate.
+        """
+        self.window.room_at(count)
+        self._waiting.append((message, count))
+        self._arm()
 
     def withdraw(self, is_meant: Callable[[T], bool]) -> list[T]:
         """Take out what waits and is meant, oldest first; it will not be sent."""

@@ -120,7 +120,8 @@ class Checks:
     ) -> Refusal | None:
         """Check what is around an order: the age of the market, the state, configured limits."""
         refusal = None
-        if self.is_stale(instrument.id):
+        # What only reduces passes: a stop must not be lost to a stall.
+        if self.is_stale(instrument.id) and not order.reduce_only:
             refusal = Refusal(
                 "QUOTE_STALE",
                 f"the loop was stalled and no fresh quote of {instrument.id} has come since",

@@ -303,6 +303,12 @@ class RiskEngine:
         self._send_command(command)
 
     def _drop_submit(self, command: Submit) -> None:
+        if isinstance(command, SubmitOrder):
+            order = self._cache.order(command.client_order_id)
+            if order is not None and order.status is OrderStatus.RELEASED:
+                # Its trigger does not come twice: it leaves as soon as the rate lets it.
+                self._submits.wait(command)
+                return
         self._unclaim(command)
         self._deny(command, self._too_fast("orders", self._submits))
 
