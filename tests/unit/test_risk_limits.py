@@ -11,6 +11,7 @@ from tests.risk_core import PAIR, SECOND, SHARE, START, Outcome, Step, Trader, q
 from workbench.engines.risk import RiskLimits
 from workbench.model.data import Quote
 from workbench.model.enums import TradingState
+from workbench.model.errors import ConfigError
 from workbench.model.orders import Order
 from workbench.model.risk_events import LossLimitReached, TradingStateChanged
 from workbench.runtime.eventlog import RecordKind
@@ -50,10 +51,9 @@ def limits(**given: Any) -> RiskLimits:
         {"max_position": {SHARE.id: 10}},
         {"max_open_orders": {SHARE.id: 1}},
         {"orders_per_minute": {SHARE.id: 1}},
-        {"max_loss_per_day": {"OTHER-001": "1 USD"}},
     ],
 )
-def test_a_limit_of_another_instrument_or_account_is_none_of_this_one(given: Any) -> None:
+def test_a_limit_of_another_instrument_is_none_of_this_one(given: Any) -> None:
     outcome = trade(buy(100, "0.5"), buy(100, "0.5"), limits=limits(**given))
     assert outcome.codes == []
 
@@ -295,3 +295,18 @@ def test_the_trading_state_is_told_when_it_changes() -> None:
 
     trade(twice, before=lambda engine: engine.core.bus.subscribe("events.risk", told.append))
     assert [(one.state, one.reason) for one in told] == [(TradingState.REDUCING, "")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"max_position": {"AUD/USD.SIN": 5}},
+            "max_position: no instrument 'AUD/USD.SIN' is known",
+        ),
+        ({"max_loss_per_day": {"SIM": "5 USD"}}, "max_loss_per_day: no account 'SIM' is known"),
+    ],
+)
+def test_a_limit_of_what_is_not_there_lets_nothing_start(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        trade(buy(100), limits=limits(**given))

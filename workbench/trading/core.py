@@ -276,7 +276,13 @@ class TradingCore:
 
         Raises:
             StrategyError: If one raised; those after it are not started.
+            ConfigError: If a limit is of an instrument or account that is not there; none is
+                started.
         """
+        self.risk.limits.check_names(
+            [instrument.id for instrument in self.cache.instruments()],
+            [client.account_id for client in self.execution.clients],
+        )
         with localcontext(MONEY_CONTEXT):
             try:
                 for actor in self.actors:

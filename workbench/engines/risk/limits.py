@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -112,6 +112,22 @@ class RiskLimits(
             given = getattr(self, name)
             if given is not None:
                 self._set(name, _read(given, name, read))
+
+    def check_names(self, instruments: Iterable[str], accounts: Iterable[str]) -> None:
+        """Check that every limit of one instrument or account is of one that is there.
+
+        Raises:
+            ConfigError: Naming the one that is not: its limit would never be enforced.
+        """
+        known = {"instrument": set(instruments), "account": set(accounts)}
+        for name in _BY_NAME:
+            given = getattr(self, name)
+            what = "account" if name == "max_loss_per_day" else "instrument"
+            keys = cast("dict[str, Any]", given) if isinstance(given, dict) else ()
+            for key in keys:
+                if key not in known[what]:
+                    there = ", ".join(sorted(known[what])) or "none"
+                    raise ConfigError(f"{name}: no {what} {key!r} is known; known: {there}")
 
     def _set(self, name: str, value: Any) -> None:
         msgspec.structs.force_setattr(self, name, value)
