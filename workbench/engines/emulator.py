@@ -22,16 +22,16 @@ goes into the channels, so that nothing is entered while another callback runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from workbench.engines.cache import Cache
-from workbench.engines.clients import Capabilities, ExecutionClient
+from workbench.engines.clients import Capabilities
 from workbench.engines.contingency import Contingencies, ContingencyActions
-from workbench.engines.demands import ContingencyFailed, Demands
+from workbench.engines.demands import Demands
+from workbench.engines.emulation_ports import Outlets, Venues
 from workbench.engines.held_orders import (
     Held,
     Stage,
@@ -49,9 +49,7 @@ from workbench.model.commands import (
     ModifyOrder,
     SubmitOrder,
     SubmitOrderList,
-    Subscribe,
     TradingCommand,
-    Unsubscribe,
 )
 from workbench.model.enums import (
     ContingencyType,
@@ -87,39 +85,6 @@ _OVER: dict[type[OrderEvent], str] = {
     OrderCanceled: "canceled",
     OrderExpired: "expired",
 }
-
-
-class Venues(Protocol):
-    """What commands are handed on to: the execution engine."""
-
-    def execute(self, command: TradingCommand) -> None:
-        """Send one command to the client it is for."""
-
-    def client_for(self, command: TradingCommand) -> ExecutionClient:
-        """Return the client that a command is for.
-
-        Raises:
-            ClientError: If there is none.
-        """
-        ...
-
-
-class Outlets(msgspec.Struct, frozen=True):
-    """Where the emulator puts what it decides.
-
-    Attributes:
-        event: Takes events; the execution events.
-        command: Takes commands of our own; the trading commands.
-        subscription: Takes subscriptions; the data commands.
-        submit: Takes orders that were released; risk.
-        failed: Takes contingencies that failed.
-    """
-
-    event: Callable[[OrderEvent], None]
-    command: Callable[[TradingCommand], None]
-    subscription: Callable[[Subscribe | Unsubscribe], None]
-    submit: Callable[[SubmitOrder], None]
-    failed: Callable[[ContingencyFailed], None]
 
 
 class OrderEmulator:

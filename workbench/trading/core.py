@@ -14,7 +14,8 @@ from typing import Any
 from workbench.engines.cache import Cache, Purged
 from workbench.engines.data import DataEngine
 from workbench.engines.demands import ContingencyFailed
-from workbench.engines.emulator import OrderEmulator, Outlets
+from workbench.engines.emulation_ports import Outlets
+from workbench.engines.emulator import OrderEmulator
 from workbench.engines.execution import ExecutionEngine
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk import RiskEngine, RiskLimits
