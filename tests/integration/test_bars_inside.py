@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -651,3 +653,42 @@ def test_bars_of_real_quotes_are_the_same_in_a_backtest_and_a_replay() -> None:
     assert strategy.seen == seen
     assert node.core.log.to_bytes() == result.log.to_bytes()
     node.dispose()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_history_joins_tick_bars_that_come_already_at_the_very_trade(seed: int) -> None:
+    random = Random(seed)
+    pair = wb.CurrencyPair.define("AUD/USD.SIM")
+    ts, trades = 1, list[wb.Trade]()
+    for number in range(1, 100):
+        ts += random.choice((1, 1, 5))
+        buyer, name = wb.AggressorSide.BUYER, TradeId(str(number))
+        trades.append(wb.Trade(pair.id, float(number), 1.0, buyer, name, ts, ts))
+
+    class First(wb.Actor):
+        def on_start(self) -> None:
+            self.subscribe_bars("3-tick-last")
+
+    class Late(wb.Actor):
+        joins: int = 0
+
+        def on_start(self) -> None:
+            self.taken: list[wb.Bar] = []
+            self.subscribe_trades()
+
+        def on_trade(self, trade: wb.Trade) -> None:
+            if trade.price == self.joins:
+                self.subscribe_bars("3-tick-last", history=5)
+
+        def on_historical_data(self, response: wb.DataResponse) -> None:
+            self.taken += response.data
+
+        def on_bar(self, bar: wb.Bar) -> None:
+            self.taken.append(bar)
+
+    actors = [First(), Late(joins=random.randint(20, 50))]
+    late = wb.backtest(actors, trades, instrument=pair, start=trades[7].ts_event).strategies[1]
+    taken: list[wb.Bar] = late.taken  # type: ignore[attr-defined]
+    assert len(taken) > 15
+    # A price is a trade's number.
+    assert all(then.open == bar.close + 1 for bar, then in pairwise(taken))

@@ -161,10 +161,7 @@ class BarSubscriptions:
         def join_made(response: DataResponse) -> None:
             if made is None:
                 return
-            # What is after the last cut is in the bar that is being made, or in those to come.
-            cut = made.aggregator.cut_ns
-            ended = [message for message in response.data if message.ts_event <= cut]
-            bars = made.past(ended, window, cut)
+            bars = made.past(made.ended(response.data), window, made.aggregator.cut_ns)
             _open(feed, subscriber, waiting, _of_bars(response, bar_type, bars))
 
         self._ask(command, client, source, window, join)

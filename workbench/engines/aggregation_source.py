@@ -261,6 +261,15 @@ class MadeBars:
 
         return take
 
+    def ended(self, history: Sequence[Any]) -> Sequence[Any]:
+        """Return what of a history is in bars that were closed, from the beginning of a bar on.
+
+        What is after the last cut is in the bar that is being made, or in those to come.
+        """
+        cut, spec = self.aggregator.cut_ns, self.bar_type.spec
+        ended = [message for message in history if message.ts_event <= cut]
+        return ended[len(ended) % spec.step :] if spec.aggregation is BarAggregation.TICK else ended
+
     def past(self, history: Sequence[Any], window: Window, asked_ns: int) -> tuple[Bar, ...]:
         """Return the bars of a stretch of history; the bar being made is left as it is.
 
