@@ -119,3 +119,16 @@ def test_the_history_client_knows_what_it_serves() -> None:
         "X subscribed to mark_prices of AUD/USD.SIM, but the data holds only"
         in (client.warnings[0])
     )
+
+
+def test_custom_data_is_named_by_its_topic_where_something_is_missing() -> None:
+    data = load([rain(T)], [PAIR])
+    client = HistoryDataClient(Timeline(data), [PAIR], SimulatedClock(T), lambda _: None)
+    who = {"component_id": ComponentId("X"), "ts_init": T}
+    client.subscribe(Subscribe(kind=DataKind.QUOTES, instrument_id=PAIR.id, **who))  # type: ignore[arg-type]
+    wind: Any = {"kind": DataKind.CUSTOM, "instrument_id": NO_INSTRUMENT, "topic": "Wind", **who}
+    client.subscribe(Subscribe(**wind))
+    assert client.warnings == [
+        "X subscribed to quotes of AUD/USD.SIM, but the data holds only: custom data Rain",
+        "X subscribed to custom data Wind, but the data holds only: custom data Rain",
+    ]

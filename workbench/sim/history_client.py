@@ -80,15 +80,14 @@ class HistoryDataClient(DataClient):
 
     def subscribe(self, command: Subscribe) -> None:
         """Note if there is no data of this kind."""
-        wanted = command.bar_type or command.instrument_id
         if self.serves(command.kind, command.instrument_id, command.bar_type, command.topic):
             return
         held = ", ".join(
-            _describe(s.kind, s.instrument_id, s.bar_types) for s in self.timeline.streams
+            _describe(s.kind, s.instrument_id, s.bar_types, s.topic) for s in self.timeline.streams
         )
         self.warnings.append(
-            f"{command.component_id} subscribed to {command.kind.value} of {wanted}, but the data"
-            f" holds only: {held}"
+            f"{command.component_id} subscribed to {_wanted(command)}, but the data holds only:"
+            f" {held}"
         )
         _log.warning(self.warnings[-1])
 
@@ -127,6 +126,13 @@ class HistoryDataClient(DataClient):
         )
 
 
-def _describe(kind: DataKind, instrument_id: str, bar_types: Iterable[Any]) -> str:
+def _wanted(command: Subscribe) -> str:
+    if command.bar_type is not None:
+        return f"bars of {command.bar_type}"
+    return _describe(command.kind, command.instrument_id, (), command.topic)
+
+
+def _describe(kind: DataKind, instrument_id: str, bar_types: Iterable[Any], topic: str = "") -> str:
     types = ", ".join(str(bar_type) for bar_type in bar_types)
-    return types or f"{kind.value} of {instrument_id}"
+    what = f"{kind.value} data {topic}" if topic else kind.value
+    return types or (f"{what} of {instrument_id}" if instrument_id else what)
