@@ -9,11 +9,13 @@ from typing import Any
 import workbench as wb
 from workbench import sim
 from workbench.model import events as e
+from workbench.model.commands import ModifyOrder
 from workbench.model.enums import ContingencyType, OrderStatus
 from workbench.model.instruments import CurrencyPair
 from workbench.sim import BacktestEngine
 
 D = Decimal
+ORDER_ID_DASHES = 3  # O-T-1-1
 PAIR = CurrencyPair.define(
     "ETH/USD.SIM",
     price_increment="0.01",
@@ -296,7 +298,8 @@ def check(engine: BacktestEngine) -> None:
     assert here - on_the_way <= there, "open here, not there"
     assert there <= here | on_the_way, "open there, not here"
     check_desk(exchange)
-    check_links(orders)
+    commands = (record.message for record in core.log if isinstance(record.message, ModifyOrder))
+    check_links(orders, {one.client_order_id for one in commands if one.quantity is not None})
     check_money(engine)
     check_positions(engine)
 
@@ -325,8 +328,11 @@ def check_desk(exchange: Any) -> None:
     assert len(exchange.times) == watched, "an alert of an order that is over"
 
 
-def check_links(orders: dict[Any, wb.Order]) -> None:
-    """No contingency is half done; what is still on its way may have been overtaken."""
+def check_links(orders: dict[Any, wb.Order], resized: set[Any]) -> None:
+    """No contingency is half done; what is still on its way may have been overtaken.
+
+    An order that its owner resized is not of its siblings' size any more.
+    """
     for order in orders.values():
         terms = order.terms
         others = [orders[name] for name in terms.linked_order_ids if name in orders]
@@ -338,7 +344,10 @@ def check_links(orders: dict[Any, wb.Order]) -> None:
             assert not any(one.is_open for one in others), "one of an OUO filled, another is open"
         elif terms.contingency is ContingencyType.OUO and order.is_open and order.filled_quantity:
             for one in others:
-                assert not one.is_open or one.leaves_quantity <= order.leaves_quantity
+                is_ours = {one.client_order_id, order.client_order_id}.isdisjoint(resized)
+                assert not (is_ours and one.is_open) or (
+                    one.leaves_quantity <= order.leaves_quantity
+                )
         elif terms.contingency is ContingencyType.OTO and order.is_closed:
             is_idle = order.filled_quantity == 0
             assert not (is_idle and any(one.is_open for one in others)), "a child without a parent"
@@ -372,8 +381,12 @@ def check_positions(engine: BacktestEngine) -> None:
     assert engine.core.portfolio.net_position(PAIR.id) == net
     (exchange,) = engine.exchanges
     assert sum(exchange.held.quantities(), D(0)) == net
-    open_now = engine.core.cache.positions_open()
-    held = sorted(one.signed_quantity for one in open_now)
+    positions = engine.core.cache.positions()
+    if any(one.position_id[len("P-") :].count("-") > ORDER_ID_DASHES for one in positions):
+        # A position kept apart was closed while the order that opened it still filled: its next one
+        # (`P-ORDER-2`) is the exchange's first one again. Only the sum is compared then.
+        return
+    held = sorted(one.signed_quantity for one in engine.core.cache.positions_open())
     assert sorted(exchange.held.quantities()) == held
 
 

@@ -150,7 +150,12 @@ class OrderDesk:
         self.auction(order)
 
     def auction(self, order: VenueOrder) -> None:
-        """Let an order trade at once; what is left of it ends."""
+        """Let an order trade at once; what is left of it ends.
+
+        One that the fill of another cancelled just now is over already.
+        """
+        if order.is_over:
+            return
         if not self.is_halted:
             self.work(order, waits=False)
         if not order.is_over:
