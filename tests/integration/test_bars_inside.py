@@ -31,7 +31,7 @@ START = 1_767_571_200_000_000_000  # 2026-01-05T00:00:00Z, a Monday
 DATA = ROOT.parent / "shared" / "data"
 
 
-class Mood(CustomData, frozen=True):
+class Sentiment(CustomData, frozen=True):
     """A user's own data."""
 
     score: float
@@ -155,8 +155,8 @@ class Everything(wb.Strategy):
         self.subscribe_bars("15-minute-mid", source="5-minute-mid")
         self.register_indicator("1-minute-mid", self.quick, self.late)
         self.subscribe_quotes(PAIR.id)
-        self.subscribe_data(Mood)
-        self.subscribe_data(Mood, OTHER.id)
+        self.subscribe_data(Sentiment)
+        self.subscribe_data(Sentiment, OTHER.id)
         self.subscribe_signals()
         self.subscribe_mark_prices(PAIR.id)
         self.subscribe_funding_rates(PAIR.id)
@@ -175,7 +175,7 @@ class Everything(wb.Strategy):
         self.count += 1
         if self.count % 100 == 0:
             self.publish_signal("hundred", self.count)
-            self.publish_data(Mood(0.5, ts_event=quote.ts_event, ts_init=quote.ts_event))
+            self.publish_data(Sentiment(0.5, ts_event=quote.ts_event, ts_init=quote.ts_event))
             self.order.append("published")
             self.submit_order(self.orders.market(PAIR.id, "buy", 1))
 
@@ -219,8 +219,8 @@ def events_of_all_kinds() -> list[Any]:
         ts = START + n * 5 * MINUTE
         data.append(MarkPrice(PAIR.id, 100.0 + n, ts, ts))
         data.append(FundingRate(PAIR.id, -0.0001 * n, ts, ts))
-        data.append(Mood(float(n), ts_event=ts, ts_init=ts))
-        data.append(Mood(float(-n), instrument_id=OTHER.id, ts_event=ts, ts_init=ts))
+        data.append(Sentiment(float(n), ts_event=ts, ts_init=ts))
+        data.append(Sentiment(float(-n), instrument_id=OTHER.id, ts_event=ts, ts_init=ts))
     for n, status in enumerate(MarketStatus):
         ts = START + n * 7 * MINUTE
         data.append(InstrumentStatus(PAIR.id, status, ts, ts))
@@ -271,7 +271,7 @@ def test_bars_made_inside_signals_and_custom_data_are_the_same_in_a_backtest_and
     assert len(result.fills) > 30
     # What was published is in the log, and comes back from bytes.
     published = [r.message for r in result.log if r.kind is RecordKind.DATA_COMMAND]
-    for kind in (wb.Bar, Signal, Mood):
+    for kind in (wb.Bar, Signal, Sentiment):
         one = next(message for message in published if type(message) is kind)
         assert decode(encode(one)) == one
 
@@ -281,7 +281,7 @@ def test_what_is_published_comes_after_the_callback_and_before_the_next_data() -
     at = seen.index("published")
     assert seen[at + 1].startswith("filled")  # an order comes before what was published with it
     assert seen[at + 2].startswith("hundred 100.0")
-    assert seen[at + 3].startswith("Mood(score=0.5")
+    assert seen[at + 3].startswith("Sentiment(score=0.5")
     assert seen[at + 4].startswith("echo 600.0")
 
 
