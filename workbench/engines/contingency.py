@@ -81,10 +81,6 @@ class Contingencies:
             if terms.contingency is not None or terms.parent_order_id is not None:
                 self._nodes[order.client_order_id] = _Node(order)
 
-    def __len__(self) -> int:
-        """Return how many orders are followed."""
-        return len(self._nodes)
-
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
         """Return whether an order is followed."""
         return client_order_id in self._nodes

@@ -85,10 +85,6 @@ class Demands:
         self._demands: dict[ClientOrderId, _Demand] = {}
         self._sent: list[CancelOrder | ModifyOrder] = []
 
-    def __len__(self) -> int:
-        """Return of how many orders something is demanded."""
-        return len(self._demands)
-
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
         """Return whether something is demanded of an order."""
         return client_order_id in self._demands

@@ -39,9 +39,8 @@ from workbench.engines.held_orders import (
     of_list,
     trigger_of,
     watch_of,
-    whole_ticks,
 )
-from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, limit_behind
+from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, limit_behind, whole_ticks
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
     CancelAllOrders,
@@ -113,7 +112,7 @@ class OrderEmulator:
         self._outlets = outlets
         listener = Listener(self._moved, self._release)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
-        self.has_linked = False  # whether a list was ever taken apart here
+        self.has_linked = False
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )

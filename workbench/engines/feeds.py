@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from workbench.engines.cache import Cache, Market
 from workbench.model.commands import DataKind, DataResponse, Subscribe, Unsubscribe
-from workbench.model.custom_data import CustomData, Signal
 from workbench.model.data import (
     Bar,
     BarType,
     DataGap,
-    FundingRate,
-    InstrumentStatus,
-    MarkPrice,
     Quote,
     Trade,
 )
@@ -306,40 +302,40 @@ class BarFeed(Feed):
             raise self.blamed(message, error) from error
 
 
-class MarkPriceFeed(Feed):
+class KeptFeed(Feed):
+    """What is rarer: the newest is kept in the market's attribute `slot`."""
+
+    __slots__ = ()
+    slot: ClassVar[str]
+
+    def process(self, message: Any) -> None:
+        """Keep a message and hand it on."""
+        setattr(self.market, self.slot, message)
+        self.deliver(message)
+
+
+class MarkPriceFeed(KeptFeed):
     """The mark prices of an instrument."""
 
     __slots__ = ()
     callback = "on_mark_price"
-
-    def process(self, message: MarkPrice) -> None:
-        """Handle a mark price."""
-        self.market.mark_price = message
-        self.deliver(message)
+    slot = "mark_price"
 
 
-class FundingRateFeed(Feed):
+class FundingRateFeed(KeptFeed):
     """The funding rates of an instrument."""
 
     __slots__ = ()
     callback = "on_funding_rate"
-
-    def process(self, message: FundingRate) -> None:
-        """Handle a funding rate."""
-        self.market.funding_rate = message
-        self.deliver(message)
+    slot = "funding_rate"
 
 
-class StatusFeed(Feed):
+class StatusFeed(KeptFeed):
     """The statuses of an instrument."""
 
     __slots__ = ()
     callback = "on_instrument_status"
-
-    def process(self, message: InstrumentStatus) -> None:
-        """Handle a status."""
-        self.market.status = message
-        self.deliver(message)
+    slot = "status"
 
 
 class CustomFeed(Feed):
@@ -348,20 +344,12 @@ class CustomFeed(Feed):
     __slots__ = ()
     callback = "on_data"
 
-    def process(self, message: CustomData) -> None:
-        """Handle an object."""
-        self.deliver(message)
-
 
 class SignalFeed(Feed):
     """The signals of one name, or all."""
 
     __slots__ = ()
     callback = "on_signal"
-
-    def process(self, message: Signal) -> None:
-        """Handle a signal."""
-        self.deliver(message)
 
 
 FEEDS: dict[DataKind, type[Feed]] = {

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from workbench.engines.triggers import TRIGGERED, Watch, make_watch
+from workbench.engines.triggers import TRIGGERED, Watch, make_watch, whole_ticks
 from workbench.model.commands import SubmitOrder, SubmitOrderList, TradingCommand
 from workbench.model.enums import OrderType, TriggerType
 from workbench.model.events import OrderInitialized, OrderTerms
@@ -106,8 +106,3 @@ def trigger_of(
 ) -> Decimal | None:
     """Return what of an order's prices is watched: its trigger, of a LIMIT its limit."""
     return price if order_type is OrderType.LIMIT else trigger_price
-
-
-def whole_ticks(price: Decimal, instrument: Instrument) -> int:
-    """Return an exact price in ticks."""
-    return int((price / instrument.price_increment).to_integral_value())

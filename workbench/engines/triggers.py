@@ -165,6 +165,11 @@ class Watch(msgspec.Struct, eq=False, gc=False):
         return int(behind.to_integral_value(ROUND_HALF_EVEN))
 
 
+def whole_ticks(price: Decimal, instrument: Instrument) -> int:
+    """Return an exact price in ticks."""
+    return int((price / instrument.price_increment).to_integral_value())
+
+
 def make_watch(
     side: OrderSide,
     order_type: OrderType,
@@ -188,7 +193,7 @@ def make_watch(
         )
         activation = terms.activation_price
         if activation is not None:
-            watch.activation = int((activation / instrument.price_increment).to_integral_value())
+            watch.activation = whole_ticks(activation, instrument)
     return watch
 
 

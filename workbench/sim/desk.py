@@ -225,7 +225,7 @@ class OrderDesk:
         """Let a market or limit order take what it can, and rest, end or slip."""
         offer = self._offer(order.side)
         unpriced = order.order_type in _UNPRICED
-        takes = unpriced or _reaches(order, offer)
+        takes = unpriced or _reaches(order.side, order.ticks, offer)
         if takes and order.definition.post_only:
             self._end(order)
             self._listener.rejected(order, "post-only, and it would have taken liquidity")
@@ -255,9 +255,8 @@ class OrderDesk:
         """Return whether an order that rests would take liquidity at another price."""
         if order.watch is not None or self.resting.is_parked(order):
             return False
-        offer = self._offer(order.side)
         ticks = exact_ticks(price, self.instrument)
-        return offer is not None and (offer.ticks - ticks) * order.side.sign <= 0
+        return _reaches(order.side, ticks, self._offer(order.side))
 
     def amend_refusal(
         self,
@@ -314,7 +313,7 @@ class OrderDesk:
             self._rewatch(order, order.watch)
             return
         offer = self._offer(order.side)
-        takes = offer is not None and _reaches(order, offer)
+        takes = _reaches(order.side, order.ticks, offer)
         if self._takers_wait():
             if takes and self.resting.discard(order):
                 self.deferred.append(order)
@@ -466,6 +465,6 @@ class OrderDesk:
             self._fill(order, quantity, order.ticks, LiquiditySide.MAKER)
 
 
-def _reaches(order: VenueOrder, offer: Offer | None) -> bool:
-    """Return whether an order's limit allows to trade at an offer."""
-    return offer is not None and (offer.ticks - order.ticks) * order.side.sign <= 0
+def _reaches(side: OrderSide, ticks: int, offer: Offer | None) -> bool:
+    """Return whether a limit allows to trade at an offer."""
+    return offer is not None and (offer.ticks - ticks) * side.sign <= 0

@@ -106,7 +106,8 @@ class SimulatedExchange:
         self._order_count = 0
         self._sequence = 0
         self.times = OrderTimes(settings.name, clock, settings.session)
-        self.held = HeldPositions(is_hedging=settings.order_management is OrderManagement.HEDGING)
+        self._is_hedging = settings.order_management is OrderManagement.HEDGING
+        self.held = HeldPositions(is_hedging=self._is_hedging)
         self._funding = Funding(clock, self.times, self._pay_funding)
         self._ending: set[ClientOrderId] = set()  # a cancel of theirs is on its way
         self._reported: AccountState | None = None
@@ -115,7 +116,6 @@ class SimulatedExchange:
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
         self._fee = settings.fee_model.fee
-        self._is_hedging = settings.order_management is OrderManagement.HEDGING
         self._is_instant = settings.latency.is_zero
         self._listener = MatchingListener(
             self._accepted,

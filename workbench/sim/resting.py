@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from workbench.engines.triggers import ON_BID_ASK, Watch, make_watch
+from workbench.engines.triggers import ON_BID_ASK, Watch, make_watch, whole_ticks
 from workbench.model.enums import OrderSide, OrderType
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import ClientOrderId, VenueOrderId
@@ -87,7 +87,7 @@ def venue_order(
 
 def exact_ticks(price: Decimal | None, instrument: Instrument) -> int:
     """Return an exact price as whole ticks, 0 for none."""
-    return 0 if price is None else int((price / instrument.price_increment).to_integral_value())
+    return 0 if price is None else whole_ticks(price, instrument)
 
 
 def watch_of(order: VenueOrder, instrument: Instrument) -> Watch:
