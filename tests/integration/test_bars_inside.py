@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -656,18 +655,33 @@ def test_bars_of_real_quotes_are_the_same_in_a_backtest_and_a_replay() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_history_joins_tick_bars_that_come_already_at_the_very_trade(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("series", "counted"),
+    [
+        ("3-tick-last", lambda _: 1),
+        ("7-volume-last", lambda trade: trade.size),
+        ("500-value-last", lambda trade: trade.size * trade.price),
+    ],
+)
+def test_history_joins_bars_that_count_and_come_already_at_the_very_trade(
+    series: str, counted: Callable[[wb.Trade], float], seed: int
+) -> None:
     random = Random(seed)
     pair = wb.CurrencyPair.define("AUD/USD.SIM")
     ts, trades = 1, list[wb.Trade]()
     for number in range(1, 100):
-        ts += random.choice((1, 1, 5))
+        ts += random.choice((0, 0, 1_000, 5_000))
         buyer, name = wb.AggressorSide.BUYER, TradeId(str(number))
-        trades.append(wb.Trade(pair.id, float(number), 1.0, buyer, name, ts, ts))
+        size = float(random.randint(1, 9))
+        trades.append(wb.Trade(pair.id, float(number), size, buyer, name, ts, ts))
 
     class First(wb.Actor):
         def on_start(self) -> None:
-            self.subscribe_bars("3-tick-last")
+            self.own: list[wb.Bar] = []
+            self.subscribe_bars(series)
+
+        def on_bar(self, bar: wb.Bar) -> None:
+            self.own.append(bar)
 
     class Late(wb.Actor):
         joins: int = 0
@@ -678,17 +692,31 @@ def test_history_joins_tick_bars_that_come_already_at_the_very_trade(seed: int) 
 
         def on_trade(self, trade: wb.Trade) -> None:
             if trade.price == self.joins:
-                self.subscribe_bars("3-tick-last", history=5)
+                history = 5 if "tick" in series else timedelta(microseconds=60)
+                self.subscribe_bars(series, history=history)
 
         def on_historical_data(self, response: wb.DataResponse) -> None:
+            self.past = len(response.data)
             self.taken += response.data
 
         def on_bar(self, bar: wb.Bar) -> None:
             self.taken.append(bar)
 
-    actors = [First(), Late(joins=random.randint(20, 50))]
-    late = wb.backtest(actors, trades, instrument=pair, start=trades[7].ts_event).strategies[1]
+    begin = next(i for i in range(8, 99) if trades[i].ts_event > trades[i - 1].ts_event)
+    actors = [First(), Late(joins=random.randint(begin + 20, 60))]
+    result = wb.backtest(actors, trades, instrument=pair, start=trades[begin].ts_event)
+    first, late = result.strategies
     taken: list[wb.Bar] = late.taken  # type: ignore[attr-defined]
+    own: list[wb.Bar] = first.own  # type: ignore[attr-defined]
+
+    # What is counted, one by one: a price is a trade's number, and tells where a bar begins.
+    units = [trade.price for trade in trades for _ in range(int(counted(trade)))]
+    step = int(series.split("-")[0])
+    since = units.index(trades[begin].price)
+    bars = [
+        (units[i], units[i + step - 1]) for i in range(since % step, len(units) - step + 1, step)
+    ]
+    assert [(bar.open, bar.close) for bar in own] == bars[since // step :]
+    assert [(bar.open, bar.close) for bar in taken] == bars[-len(taken) :]
     assert len(taken) > 15
-    # A price is a trade's number.
-    assert all(then.open == bar.close + 1 for bar, then in pairwise(taken))
+    assert late.past >= 3  # type: ignore[attr-defined]

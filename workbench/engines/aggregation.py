@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -117,6 +118,21 @@ class BarBuilder:
         return bar
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Where the last closed bar ends in the updates.
+
+    Attributes:
+        ts: The stamp of the last update in it.
+        nth: Which one of the updates with this stamp it is, from 1 on; 0 for all of them.
+        over: How much of that update, in what is counted, is in the next bar.
+    """
+
+    ts: int
+    nth: int = 0
+    over: Decimal = Decimal(0)
+
+
 class BarAggregator(ABC):
     """Makes the bars of one type; `update` takes prices, `emit` the bars.
 
@@ -127,13 +143,13 @@ class BarAggregator(ABC):
 
     Attributes:
         emit: Takes each bar; may be replaced.
-        cut_ns: Up to when updates are in bars that were closed.
+        cut: Up to where updates are in bars that were closed.
     """
 
     def __init__(self, bar_type: BarType, clock: Clock, emit: Emit) -> None:
         self.bar_type = bar_type
         self.emit = emit
-        self.cut_ns = clock.timestamp_ns()
+        self.cut = Cut(clock.timestamp_ns())
         self._clock = clock
         self._builder = BarBuilder(bar_type)
 
@@ -147,7 +163,7 @@ class BarAggregator(ABC):
 
     def begin(self, since_ns: int) -> None:
         """Prepare for updates from then on, history maybe, without timers; `go_live` ends that."""
-        self.cut_ns = since_ns
+        self.cut = Cut(since_ns)
 
     def end_by(self, ns: int) -> None:  # noqa: B027 - only bars of time end by themselves
         """Close the intervals that ended by then."""
@@ -159,21 +175,70 @@ class BarAggregator(ABC):
         """Make no more bars: no timer is left."""
 
     def _close_bar(self, ts: int) -> None:
-        self.cut_ns = ts
+        self.cut = self._cut_at(ts)
         self.emit(self._builder.build(ts, self._clock.timestamp_ns()))
 
+    def _cut_at(self, ts: int) -> Cut:
+        return Cut(ts)
 
-class TickBars(BarAggregator):
+
+class CountingBars(BarAggregator):
+    """A bar every so much of something that updates have.
+
+    Attributes:
+        ts: The stamp of the latest update.
+        nth: Which one of the updates with this stamp it was, from 1 on.
+    """
+
+    def __init__(self, bar_type: BarType, clock: Clock, emit: Emit) -> None:
+        super().__init__(bar_type, clock, emit)
+        self.ts = -1
+        self.nth = 0
+        self._step = Decimal(bar_type.spec.step)
+        self._wanted = self._step
+
+    @property
+    def counted(self) -> Decimal:
+        """How much the bar that is being built has of its step."""
+        return self._step - self._wanted
+
+    def begin_within(self, counted: Decimal) -> None:
+        """Let the bar that is being built have so much of its step already."""
+        self._wanted = self._step - counted
+
+    def reset(self) -> None:
+        """Begin the bar anew."""
+        super().reset()
+        self._wanted = self._step
+
+    def _note(self, ts: int) -> None:
+        if ts == self.ts:
+            self.nth += 1
+        else:
+            self.ts = ts
+            self.nth = 1
+
+    def _close_full(self, ts: int) -> None:
+        self._wanted = self._step
+        self._close_bar(ts)
+
+
+class TickBars(CountingBars):
     """A bar every so many updates."""
 
     def update(self, price: float, size: float, ts: int) -> None:
         """Add an update."""
+        self._note(ts)
         self._builder.update(price, size)
-        if self._builder.count >= self.bar_type.spec.step:
-            self._close_bar(ts)
+        self._wanted -= 1
+        if not self._wanted:
+            self._close_full(ts)
+
+    def _cut_at(self, ts: int) -> Cut:
+        return Cut(ts, self.nth)
 
 
-class _FilledBars(BarAggregator):
+class _FilledBars(CountingBars):
     """A bar every so much of something; an update with more of it is split.
 
     Sums are of decimals, those that the floats are written as: no drift closes a bar early or late.
@@ -181,16 +246,14 @@ class _FilledBars(BarAggregator):
 
     def __init__(self, bar_type: BarType, clock: Clock, emit: Emit) -> None:
         super().__init__(bar_type, clock, emit)
-        self._step = Decimal(bar_type.spec.step)
-        self._wanted = self._step
+        self._over = Decimal(0)
 
-    def reset(self) -> None:
-        """Begin the bar anew."""
-        super().reset()
-        self._wanted = self._step
+    def _cut_at(self, ts: int) -> Cut:
+        return Cut(ts, self.nth, self._over)
 
     def _fill(self, price: float, size: float, each: Decimal, ts: int) -> None:
         """Add a size of which each one counts for `each`."""
+        self._note(ts)
         if not (0 < size < math.inf and each > 0):
             self._builder.update(price, 0.0)
             return
@@ -198,8 +261,8 @@ class _FilledBars(BarAggregator):
         while left >= self._wanted:
             self._builder.update(price, float(self._wanted / each))
             left -= self._wanted
-            self._wanted = self._step
-            self._close_bar(ts)
+            self._over = left
+            self._close_full(ts)
         if left > 0:
             self._wanted -= left
             self._builder.update(price, float(left / each))
@@ -238,7 +301,7 @@ class TimeBars(BarAggregator):
         self._making = making
         self._late_ns = 1 + making.build_delay_ns
         self._close = 0  # of the bar that is being built; 0 before the first update
-        self._since = self.cut_ns
+        self._since = self.cut.ts
         self._is_live = True
         self._armed = 0
         self._timer = f"bars:{bar_type}"
@@ -280,7 +343,7 @@ class TimeBars(BarAggregator):
             self._close_bar(ended)
         else:
             self._builder.reset()
-            self.cut_ns = ended
+            self.cut = Cut(ended)
 
     def _arm(self) -> None:
         """Let a timer close the interval, where a bar will be built then."""
@@ -334,7 +397,7 @@ class CoarserBars(BarAggregator):
         self._skips = making.skip_first_non_full_bar
         self._close = 0
         self._latest = 0
-        self._since = self.cut_ns
+        self._since = self.cut.ts
 
     def update(self, price: float, size: float, ts: int) -> None:
         """Add a price as a bar that is flat."""

@@ -149,20 +149,26 @@ class BarSubscriptions:
             source, window = made.source, self._window(command, client, made.source)
         waiting: list[Bar] = []
         feed.hold(subscriber, waiting.append)
+        # What is made from here on is kept; before that is the history's.
+        handed_out = feed.market.bars.get(bar_type)
+        end = made.end(handed_out) if made is not None and made.is_seeded else None
 
         def join(response: DataResponse) -> None:
             if feed.made is not made or subscriber not in feed.subscribers:
                 return
             if made is None:
-                _open(feed, subscriber, waiting, response)
+                last = response.data[-1].ts_event if response.data else -1
+                _open(feed, subscriber, waiting, response, lambda bar: bar.ts_event > last)
             else:
                 made.when_seeded(lambda: join_made(response))
 
         def join_made(response: DataResponse) -> None:
             if made is None:
                 return
-            bars = made.past(made.ended(response.data), window, made.aggregator.cut_ns)
-            _open(feed, subscriber, waiting, _of_bars(response, bar_type, bars))
+            last = end or made.past_end
+            bars = made.past(response.data, window, last.cut.ts, last.cut)
+            history = _of_bars(response, bar_type, bars)
+            _open(feed, subscriber, waiting, history, _comes_after(last.coming))
 
         self._ask(command, client, source, window, join)
 
@@ -236,21 +242,41 @@ class BarSubscriptions:
 
 
 def _open(
-    feed: Feed, subscriber: DataSubscriber, waiting: list[Bar], response: DataResponse
+    feed: Feed,
+    subscriber: DataSubscriber,
+    waiting: list[Bar],
+    response: DataResponse,
+    is_new: Callable[[Bar], bool],
 ) -> None:
-    """Give a subscriber its history, then what came since; from now on it takes bars itself."""
-    last = response.data[-1].ts_event if response.data else -1
+    """Give a subscriber its history, then what came since; from now on it takes bars itself.
+
+    `is_new` tells whether a bar is not in the history.
+    """
     _give_history(subscriber, response)
     for bar in waiting:
-        if bar.ts_event > last:
+        if is_new(bar):
             feed.hand(subscriber, bar)
 
     def take(bar: Bar) -> None:
         # Until something newer comes, what comes may be in the history.
-        if bar.ts_event > last:
+        if is_new(bar):
             feed.release(subscriber)(bar)
 
     feed.hold(subscriber, take)
+
+
+def _comes_after(coming: Bar | None) -> Callable[[Bar], bool]:
+    """Return what tells bars that come after one, which itself may be still to come."""
+    is_past = coming is None
+
+    def is_new(bar: Bar) -> bool:
+        nonlocal is_past
+        if bar is coming:
+            is_past = True
+            return False
+        return is_past
+
+    return is_new
 
 
 def _give_history(subscriber: DataSubscriber, response: DataResponse) -> None:

@@ -9,13 +9,18 @@ The rule, the same in every set-up, for a client that does not serve a series of
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from workbench.engines.aggregation import (
     BarAggregator,
+    CountingBars,
+    Cut,
+    Emit,
     aggregator_of,
     coarsest_source,
     intake,
@@ -132,6 +137,19 @@ def _ratio(finer: BarSpec, coarser: BarSpec) -> int:
     return -(-(length or 0) // (finer.interval_ns or 1))
 
 
+@dataclass(frozen=True)
+class BarsEnd:
+    """Where bars of the past end that are joined to those that are made.
+
+    Attributes:
+        cut: The place in what they are made of.
+        coming: The last one of those of the past that were made but not handed out yet, if any.
+    """
+
+    cut: Cut
+    coming: Bar | None = None
+
+
 class MadeBars:
     """Bars that are made inside, of one type.
 
@@ -147,6 +165,7 @@ class MadeBars:
         aggregator: What makes them.
         route: What takes the source's messages; changes.
         is_seeded: Whether it has had the history it waits for; True where it waits for none.
+        past_end: Where the bars of the past ended, and those that are published began.
     """
 
     def __init__(
@@ -155,7 +174,7 @@ class MadeBars:
         source: BarSource,
         making: BarMaking,
         clock: Clock,
-        publish: Callable[[Bar], None],
+        publish: Emit,
         taken: Feed,
     ) -> None:
         self.bar_type = bar_type
@@ -164,14 +183,16 @@ class MadeBars:
         self.is_seeded = True
         self._clock = clock
         self._publish = publish
-        self.aggregator = self._aggregator(publish)
+        self._latest: Bar | None = None
+        self.aggregator = self._aggregator(self._hand_on)
         self._intake = intake(self.aggregator)
+        self.past_end = BarsEnd(self.aggregator.cut)
         self.taken = taken
         self.route = self._intake
         self._waiting: list[Any] = []
         self._then: list[Callable[[], None]] = []
 
-    def _aggregator(self, emit: Callable[[Bar], None]) -> BarAggregator:
+    def _aggregator(self, emit: Emit) -> BarAggregator:
         return aggregator_of(
             self.bar_type,
             self._clock,
@@ -179,6 +200,18 @@ class MadeBars:
             self.making,
             from_bars=self.source.kind is DataKind.BARS,
         )
+
+    def _hand_on(self, bar: Bar) -> None:
+        self._latest = bar
+        self._publish(bar)
+
+    def end(self, handed_out: Bar | None) -> BarsEnd:
+        """Return where the bars end that are made by now.
+
+        Args:
+            handed_out: The last one that subscribers had.
+        """
+        return BarsEnd(self.aggregator.cut, None if self._latest is handed_out else self._latest)
 
     def begin(self) -> bool:
         """Take the source's messages from now on; return whether nobody did before."""
@@ -227,18 +260,20 @@ class MadeBars:
 
         def sort(bar: Bar) -> None:
             if bar.ts_event <= asked_ns:
+                self.past_end = BarsEnd(aggregator.cut)
                 past.append(bar)
             else:
-                self._publish(bar)
+                self._hand_on(bar)
 
         known = _Known(history)
         aggregator = self.aggregator
         aggregator.begin(_since(history, window, asked_ns))
+        self.past_end = BarsEnd(aggregator.cut)
         aggregator.emit = sort
         for message in known.joined(self._waiting):
             self._intake(message)
         aggregator.go_live(now)
-        aggregator.emit = self._publish
+        aggregator.emit = self._hand_on
         self._reroute(self._unless_known(known) if history else self._intake)
         return window.wanted(past)
 
@@ -261,31 +296,54 @@ class MadeBars:
 
         return take
 
-    def ended(self, history: Sequence[Any]) -> Sequence[Any]:
-        """Return what of a history is in bars that were closed, from the beginning of a bar on.
-
-        What is after the last cut is in the bar that is being made, or in those to come.
-        """
-        cut, spec = self.aggregator.cut_ns, self.bar_type.spec
-        ended = [message for message in history if message.ts_event <= cut]
-        return ended[len(ended) % spec.step :] if spec.aggregation is BarAggregation.TICK else ended
-
-    def past(self, history: Sequence[Any], window: Window, asked_ns: int) -> tuple[Bar, ...]:
+    def past(
+        self, history: Sequence[Any], window: Window, asked_ns: int, cut: Cut | None = None
+    ) -> tuple[Bar, ...]:
         """Return the bars of a stretch of history; the bar being made is left as it is.
 
         Args:
             history: Messages of the source, in time order.
             window: What was asked for.
             asked_ns: Intervals that ended by then are over.
+            cut: Where the last of the bars ends; without it, where they end is of no account.
         """
         made: list[Bar] = []
         aggregator = self._aggregator(made.append)
         aggregator.begin(_since(history, window, asked_ns))
         take = intake(aggregator)
+        first = 0
+        if cut is not None:
+            history = history[: bisect_right(history, cut.ts, key=_time)]
+            if isinstance(aggregator, CountingBars):
+                counted, history = self._until(history, cut)
+                # The first bar is short by what makes the last one end at the cut.
+                first = 1 if counted else 0
+                aggregator.begin_within(counted)
         for message in history:
             take(message)
         aggregator.end_by(asked_ns)
-        return window.wanted(made)
+        return window.wanted(made[first:])
+
+    def _until(self, history: Sequence[Any], cut: Cut) -> tuple[Decimal, Sequence[Any]]:
+        """Return what of a history is before a cut, and what a bar that is whole there lacks it.
+
+        The history ends with the stamp of the cut, but may hold more messages of that stamp.
+        """
+        aggregator = self._aggregator(_drop)
+        assert isinstance(aggregator, CountingBars)
+        take = intake(aggregator)
+        until: list[Any] = []
+        for message in history:
+            take(message)
+            until.append(message)
+            if aggregator.ts == cut.ts and aggregator.nth == cut.nth:
+                break
+        lacks = cut.over - aggregator.counted
+        return lacks if lacks >= 0 else lacks + self.bar_type.spec.step, until
+
+
+def _drop(_: Bar) -> None:
+    """Take a bar nobody wants."""
 
 
 def _since(history: Sequence[Any], window: Window, asked_ns: int) -> int:
