@@ -568,6 +568,34 @@ def test_a_history_that_cannot_be_had_does_not_keep_live_bars_away() -> None:
     run(main())
 
 
+def test_bars_go_on_without_a_history_that_never_comes() -> None:
+    class Told(Collects):
+        def on_historical_data(self, response: Any) -> None:
+            self.seen.append(response.error)
+
+    async def main() -> None:
+        feed = Archive()
+        strategy = Told(series=["5-tick-last"], history=100)
+        node = make_node(strategy, feed=feed, timeout_history_s=0.05)
+        node.build()
+        node.run()
+        client: Any = feed.client
+        await until(lambda: client.asked, "the history is asked for")
+        for _ in range(5):
+            client.trade(1.0)
+        await until(lambda: len(strategy.seen) == 2)
+        assert strategy.seen[0] == "FEED did not answer within 0.05 s"
+        client.answer(5)  # too late
+        client.trade(2.0)
+        await until(lambda: node.core.cache.trade(PAIR.id) is client.sent[-1])
+        assert len(strategy.seen) == 2
+        assert node.core.clock.timer_names == []
+        await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
 def test_a_synthetic_market_has_bars_made_of_its_quotes_and_trades() -> None:
     class Watch(Collects):
         def on_bar(self, bar: wb.Bar) -> None:

@@ -32,9 +32,12 @@ from workbench.model.commands import (
 )
 from workbench.model.data import Bar, BarType
 from workbench.model.errors import ClientError, ConfigError, StrategyError
+from workbench.model.events import TimeEvent
 from workbench.runtime.clock import Clock
 
 Join = Callable[[DataResponse], None]
+
+HISTORY_TIMEOUT_NS = 30 * 10**9
 
 
 class BarSubscriptions:
@@ -45,6 +48,7 @@ class BarSubscriptions:
         clock: For the bars that are made inside.
         publish: Takes each bar that is made inside.
         answer: Takes the responses that a client gives at once.
+        timeout_ns: After how long without an answer bars go on without history.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class BarSubscriptions:
         clock: Clock,
         publish: Callable[[Any], None],
         answer: Callable[[DataResponse], None],
+        timeout_ns: int = HISTORY_TIMEOUT_NS,
     ) -> None:
+        self._timeout_ns = timeout_ns
         self._feeds = feeds
         self._clock = clock
         self._publish = publish
@@ -231,14 +237,38 @@ class BarSubscriptions:
         )
         if answer is not None:
             self._answer(answer)
+            return
+        timeout_ns = self._timeout_ns
+
+        def give_up(event: TimeEvent) -> None:
+            self._answer(
+                DataResponse(
+                    request_id=request_id,
+                    component_id=command.component_id,
+                    kind=source.kind,
+                    instrument_id=source.instrument_id,
+                    bar_type=source.bar_type,
+                    data=(),
+                    error=f"{client.client_id} did not answer within {timeout_ns / 1e9:g} s",
+                    ts_event=event.ts_event,
+                    ts_init=event.ts_init,
+                )
+            )
+
+        self._clock.set_alert(_alert(request_id), self._clock.timestamp_ns() + timeout_ns, give_up)
 
     def complete(self, response: DataResponse) -> bool:
         """Take a client's answer; return whether it was asked for here."""
         join = self._joins.pop(response.request_id, None)
         if join is None:
             return False
+        self._clock.cancel_timer(_alert(response.request_id))
         join(response)
         return True
+
+
+def _alert(request_id: int) -> str:
+    return f"history:{request_id}"
 
 
 def _open(

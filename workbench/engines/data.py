@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.engines.aggregation_joining import BarSubscriptions
+from workbench.engines.aggregation_joining import HISTORY_TIMEOUT_NS, BarSubscriptions
 from workbench.engines.cache import Cache
 from workbench.engines.clients import DataClient
 from workbench.engines.feeds import DataSubscriber, Feed, FeedKey, Feeds, Route, deliver
@@ -54,19 +54,31 @@ class DataEngine:
         cache: Where the latest data goes.
         clock: For the bars that are made inside.
         publish: Takes what is made inside; puts it into the data commands.
+        history_timeout_ns: How long bars wait for their history.
 
     Attributes:
         on_answer: Takes the responses that a client gives at once.
     """
 
-    def __init__(self, cache: Cache, clock: Clock, publish: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        clock: Clock,
+        publish: Callable[[Any], None],
+        *,
+        history_timeout_ns: int = HISTORY_TIMEOUT_NS,
+    ) -> None:
         self.on_answer: Callable[[DataResponse], None] = self.process
         self._cache = cache
         self._subscribers: dict[ComponentId, DataSubscriber] = {}
         self._clients: dict[ClientId, DataClient] = {}
         self._feeds = Feeds(cache)
         self._bars = BarSubscriptions(
-            self._feeds, clock, publish, lambda response: self.on_answer(response)
+            self._feeds,
+            clock,
+            publish,
+            lambda response: self.on_answer(response),
+            history_timeout_ns,
         )
         self._requests: dict[int, ComponentId] = {}
         self._handlers: dict[type, Route] = {

@@ -78,6 +78,7 @@ def build(
             limits=config.limits,
             allow_overfills=config.allow_overfills,
             log_limit=config.log_limit if is_live else None,
+            history_timeout_ns=round(config.timeout_history_s * 10**9),
         )
         if is_live and config.purge_closed_after_s is not None:
             purge_regularly(core, config.purge_closed_after_s)

@@ -38,6 +38,8 @@ class TradingNodeConfig(
         limits: What risk enforces.
         timeout_connection_s: For all clients of a kind to connect.
         timeout_reconciliation_s: For the venues to say what they hold.
+        timeout_history_s: For a client to answer a request for what bars are made of; then their
+            subscriber goes on without history.
         timeout_disconnection_s: For all clients to disconnect, and for `dispose` to wait.
         delay_post_stop_s: How long events that are still on their way are handled after the
             strategies stopped; it ends as soon as nothing is in flight.
@@ -65,6 +67,7 @@ class TradingNodeConfig(
     limits: RiskLimits = RiskLimits()
     timeout_connection_s: float = 10.0
     timeout_reconciliation_s: float = 10.0
+    timeout_history_s: float = 30.0
     timeout_disconnection_s: float = 5.0
     delay_post_stop_s: float = 1.0
     budget_s: float = BUDGET_S

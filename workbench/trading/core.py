@@ -11,6 +11,7 @@ from collections.abc import Callable, Container
 from decimal import localcontext
 from typing import Any
 
+from workbench.engines.aggregation_joining import HISTORY_TIMEOUT_NS
 from workbench.engines.cache import Cache, Purged
 from workbench.engines.data import DataEngine
 from workbench.engines.demands import ContingencyFailed
@@ -56,6 +57,7 @@ class TradingCore:
         allow_overfills: Whether a fill that goes beyond its order's quantity counts.
         align_positions: Whether a position that a venue reports differently is made equal to it.
         log_limit: How many records the event log keeps, the newest; None for all.
+        history_timeout_ns: How long bars wait for their history.
 
     Attributes:
         actors: The actors and strategies, in the order they were added.
@@ -74,6 +76,7 @@ class TradingCore:
         allow_overfills: bool = False,
         align_positions: bool = False,
         log_limit: int | None = None,
+        history_timeout_ns: int = HISTORY_TIMEOUT_NS,
     ) -> None:
         self.clock = clock
         self.senders = senders
@@ -94,7 +97,9 @@ class TradingCore:
             on_risk_event=self._on_risk_event,
             check_thread=self._check_state_thread,
         )
-        self.data = DataEngine(self.cache, clock, senders.data_command.send)
+        self.data = DataEngine(
+            self.cache, clock, senders.data_command.send, history_timeout_ns=history_timeout_ns
+        )
         self.execution = ExecutionEngine(
             self.cache,
             clock,
