@@ -17,7 +17,7 @@ from workbench.model.errors import (
     WorkbenchError,
 )
 from workbench.model.events import LoopStalled, OrderEvent
-from workbench.node import looks
+from workbench.node import looks, showing
 from workbench.node.builder import build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
 from workbench.node.config import TradingNodeConfig
@@ -518,6 +518,30 @@ class TradingNode:
         return self._views.frame("lanes")
 
     # Looks
+
+    def dashboard(self, hz: float = 5.0) -> Any:
+        """Return the node's dashboard: leave it as a cell's last line, and it shows the node live.
+
+        It shows where the node is in its lifecycle, with buttons for what is allowed now, and one
+        that kills: HALTED at once, and every open order cancelled. Below are prices with the fills
+        on them, profit, positions, accounts, orders, the channels and lanes, the loop's stalls,
+        what strategies raised, and the log. It looks on: the node is never delayed by it.
+
+        A second call returns the same dashboard, which can be shown in several places; each shows
+        what came before, also after the page was loaded anew. `close()` ends it.
+
+        While a cell computes, the buttons work at once on ipykernel 7, as far as they need nothing
+        of the kernel's loop: KILL and stop do not. On ipykernel 6 the kernel reads no message
+        before the cell has ended or is interrupted.
+
+        Args:
+            hz: Frames a second, 0.5 to 10.
+
+        Raises:
+            ConfigError: If the notebook extension is not loaded (`%load_ext workbench`), or `hz` is
+                not usable.
+        """
+        return showing.dashboard(self, hz)
 
     def __repr__(self) -> str:
         """Return trader, state, phase and what is allowed now."""
