@@ -66,6 +66,7 @@ class OrderDesk:
 
     Attributes:
         resting: The orders that wait.
+        waits_for_open: Whether orders that take liquidity wait for the next bar's open.
         deferred: Those that wait for the next bar's open.
         source: What shows the present prices.
         at: What is offered within a move, in place of what the source shows.
@@ -98,7 +99,7 @@ class OrderDesk:
         self.mark: float | None = None
         self.arrivals = 0
         self._listener = listener
-        self._waits_for_open = waits_for_open
+        self.waits_for_open = waits_for_open
         self._rejects_reached = rejects_reached
 
     @property
@@ -170,7 +171,7 @@ class OrderDesk:
 
     def _takers_wait(self) -> bool:
         return (
-            self._waits_for_open
+            self.waits_for_open
             and not self.is_walking
             and isinstance(self.source, (Bar, BidAskBar, Top))
         )

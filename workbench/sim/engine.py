@@ -9,12 +9,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import localcontext
 from typing import Any
 
 from workbench.engines.risk import RiskLimits
 from workbench.history import Stream, Timeline
 from workbench.model.commands import DataKind, ShutdownSystem
+from workbench.model.data import BarType
 from workbench.model.errors import ClientError, ConfigError, StrategyError
 from workbench.model.identifiers import venue_of
 from workbench.model.instruments import Instrument
@@ -25,6 +27,7 @@ from workbench.runtime.senders import Senders
 from workbench.sim.client import SimulatedExecutionClient
 from workbench.sim.exchange import SimulatedExchange, see_bars
 from workbench.sim.history_client import HistoryDataClient
+from workbench.sim.matching import MatchingEngine
 from workbench.sim.simulated_time import SimulatedTime
 from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
@@ -35,6 +38,7 @@ FIRST_REPORT = 16  # after how many events progress is reported first: a strateg
 _FROZEN_BY_A_PROGRAM = 1000  # Python 3.12 freezes some 375 objects of its own when it starts
 _MATCHED = (DataKind.QUOTES, DataKind.TRADES, DataKind.BARS)
 _SELDOM = 50_000  # new objects between two looks of the garbage collector
+_ALWAYS = (None,)  # what waits where every event has to be seen
 Route = Callable[[Any], None]
 
 
@@ -184,7 +188,7 @@ class BacktestEngine:
                 if taps_data:
                     self._run_tapped(now)
                 else:
-                    self._run(now, *paths[index])
+                    self._run(now, paths[index])
                 if on_progress is not None and self.events_handled >= due:
                     due = self.events_handled + on_progress(self.events_handled)
             if self.ended:
@@ -201,9 +205,10 @@ class BacktestEngine:
             if self.ended:
                 return
 
-    def _run(self, events: list[Any], see: Route, route: Route) -> None:
+    def _run(self, events: list[Any], path: _Path) -> None:
         """Handle consecutive events of one stream: `Dispatcher.handle_data`, resolved."""
         clock, signal, dispatcher = self._clock, self._signal, self.core.dispatcher
+        see, route, desk, waiting = path.resolved()
         first = number = dispatcher.number
         others = 0  # messages of other channels, handled in between
         try:
@@ -217,13 +222,16 @@ class BacktestEngine:
                     # What ended the run here ends it after this event.
                     signal.pending = bool(self.ended)
                 clock.now_ns = ts
-                see(event)
-                if signal.pending:
-                    dispatcher.number = number
-                    dispatcher.drain()
-                    others += dispatcher.number - number
-                    number = dispatcher.number
-                    signal.pending = bool(self.ended)
+                if waiting:
+                    see(event)
+                    if signal.pending:
+                        dispatcher.number = number
+                        dispatcher.drain()
+                        others += dispatcher.number - number
+                        number = dispatcher.number
+                        signal.pending = bool(self.ended)
+                else:
+                    desk.source = event
                 number += 1
                 route(event)
                 if signal.pending:
@@ -240,9 +248,22 @@ class BacktestEngine:
             dispatcher.data_handled += done
             self.events_handled += done
 
-    def _path(self, stream: Stream) -> tuple[Route, Route]:
-        """Return who sees a stream's events first, and who handles them."""
-        return self._seer(stream), self._route(stream)
+    def _path(self, stream: Stream) -> _Path:
+        if stream.kind not in _MATCHED:
+            return _Path(self._see_otherwise, self._route(stream))
+        engine = next(
+            engine
+            for exchange in self.exchanges
+            if (engine := exchange.engine(stream.instrument_id)) is not None
+        )
+        if stream.kind is DataKind.BARS:
+            bar_type = stream.bar_types[0]
+            see = see_bars(engine, bar_type.spec.price_type)
+            keeps = engine if see == engine.on_bar else None
+            return _Path(see, self._route(stream), keeps, bar_type)
+        if stream.kind is DataKind.QUOTES:
+            return _Path(engine.on_quote, self._route(stream), engine)
+        return _Path(engine.on_trade, self._route(stream))
 
     def _route(self, stream: Stream) -> Route:
         data = self.core.data
@@ -253,22 +274,30 @@ class BacktestEngine:
         key = stream.bar_types[0] if stream.bar_types else stream.instrument_id
         return data.route(stream.kind, key)
 
-    def _seer(self, stream: Stream) -> Route:
-        if stream.kind not in _MATCHED:
-            return self._see_otherwise
-        engine = next(
-            engine
-            for exchange in self.exchanges
-            if (engine := exchange.engine(stream.instrument_id)) is not None
-        )
-        if stream.kind is DataKind.BARS:
-            return see_bars(engine, stream.bar_types[0].spec.price_type)
-        return engine.on_quote if stream.kind is DataKind.QUOTES else engine.on_trade
-
     def _see_otherwise(self, event: Any) -> None:
         """Show every exchange what is rare: mark prices, statuses, custom data."""
         for exchange in self.exchanges:
             exchange.process(event)
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Who sees a stream's events first, and who handles them.
+
+    `engine` where its `only_keeps` may hold, with the stream's `bar_type` for bars.
+    """
+
+    see: Route
+    route: Route
+    engine: MatchingEngine | None = None
+    bar_type: BarType | None = None
+
+    def resolved(self) -> tuple[Route, Route, Any, Any]:
+        """Return both, and the desk that keeps an event nobody has to see while nothing waits."""
+        engine = self.engine
+        if engine is None or not engine.only_keeps(self.bar_type):
+            return self.see, self.route, None, _ALWAYS
+        return self.see, self.route, engine.desk, engine.waiting
 
 
 @contextmanager

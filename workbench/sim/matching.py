@@ -58,6 +58,7 @@ class MatchingEngine:
     Attributes:
         desk: Where its orders are.
         halt: Why the market does not trade; empty while it does.
+        waiting: The orders that rest.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class MatchingEngine:
             rejects_reached=rejects_reached,
         )
         self._resting = self.desk.resting
-        self._waiting = self.desk.resting.orders
+        self.waiting = self.desk.resting.orders
         self._adaptive = adaptive_bars
         self._trades_move_book = trades_move_book
         self._bars: BarType | None = None
@@ -100,10 +101,18 @@ class MatchingEngine:
 
     # Market data
 
+    def only_keeps(self, bar_type: BarType | None) -> bool:
+        """Return whether, while nothing rests, what comes is only kept as `desk.source`.
+
+        A driver may do that itself then, for a run of quotes, or of bars of a type that prices
+        both sides: it spares a call for each.
+        """
+        return not self.desk.waits_for_open and (bar_type is None or bar_type == self._bars)
+
     def on_quote(self, quote: Quote) -> None:
         """Take a quote as the top of the book and fill what it reaches."""
         self.desk.source = quote
-        if not self._waiting or self.halt:
+        if not self.waiting or self.halt:
             return
         resting = self._resting
         if (
@@ -177,7 +186,7 @@ class MatchingEngine:
         """Walk a bar that shows both sides; afterwards its close is the top of the book."""
         if bar.bar_type is self._bars or self._is_finest(bar.bar_type):
             desk = self.desk
-            if (self._waiting or desk.deferred) and not self.halt:
+            if (self.waiting or desk.deferred) and not self.halt:
                 self._walk_whole(bar)
             desk.source = bar
 
