@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from workbench.engines.own_orders import OwnOrders
@@ -151,6 +152,10 @@ class Cache:
             market = self._markets[instrument_id] = Market()
         return market
 
+    def markets(self) -> list[tuple[InstrumentId, Market]]:
+        """Return every instrument's slot that was asked for so far, oldest first."""
+        return list(self._markets.items())
+
     def quote(self, instrument_id: str) -> Quote | None:
         """Return the latest quote, or None."""
         return self.market(InstrumentId(instrument_id)).quote
@@ -276,6 +281,15 @@ class Cache:
         """Return the orders that are over, in the order they ended."""
         return _select(self._closed.values(), instrument_id, strategy_id)
 
+    def latest_closed(self, limit: int) -> list[Order]:
+        """Return the orders that ended last, the newest first."""
+        return list(islice(reversed(self._closed.values()), limit))
+
+    @property
+    def closed_count(self) -> int:
+        """Return how many orders are over."""
+        return len(self._closed)
+
     def order_at_venue(
         self, instrument_id: InstrumentId, venue_order_id: VenueOrderId
     ) -> Order | None:
@@ -349,6 +363,15 @@ class Cache:
     ) -> list[Position]:
         """Return the closed positions, in the order they were closed."""
         return _select(self._closed_positions.values(), instrument_id, strategy_id)
+
+    def latest_closed_positions(self, limit: int) -> list[Position]:
+        """Return the positions that were closed last, the newest first."""
+        return list(islice(reversed(self._closed_positions.values()), limit))
+
+    @property
+    def closed_position_count(self) -> int:
+        """Return how many positions are closed."""
+        return len(self._closed_positions)
 
     def net_quantity(
         self, instrument_id: str, strategy_id: str | None = None, account_id: str | None = None

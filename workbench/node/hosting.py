@@ -178,6 +178,11 @@ class Host:
         return exactly(function)
 
     @property
+    def has_thread(self) -> bool:
+        """Return whether it was given a thread of its own."""
+        return self._thread is not None
+
+    @property
     def loop_state(self) -> str:
         """Return what became of its loop."""
         loop = self._session.loop

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from workbench.model.commands import ShutdownSystem
 from workbench.model.enums import TradingState, parse_enum
@@ -25,21 +25,20 @@ from workbench.node.hosting import Host, exactly
 from workbench.node.phases import NodePhase
 from workbench.node.registry import register
 from workbench.node.session import Session
-from workbench.node.views import NodeViews
+from workbench.node.snapshot_taking import Snapshots
+from workbench.node.snapshots import NodeSnapshot
+from workbench.node.views import NodeFrames, NodeViews
 from workbench.node.waiting import is_loop_running
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _ANSWER_S = 10.0
 
 
-class TradingNode:
+class TradingNode(NodeFrames):
     """Strategies, engines and clients, from `build()` to `dispose()`.
 
     Args:
@@ -71,6 +70,9 @@ class TradingNode:
         self._core: TradingCore | None = None
         self._session: Session | None = None
         self._views = NodeViews(self._call)
+        self._snapshots = Snapshots(self, self._lock)
+        # So that there is one of each phase, whoever asks for it and from which thread.
+        self._listeners.append(Snapshots.see)
         self._host: Host | None = None
         self._fault_reported = False
 
@@ -164,6 +166,19 @@ class TradingNode:
         return list(self._actors)
 
     @property
+    def is_live(self) -> bool:
+        """Return whether its orders may reach a real venue, not only a simulated exchange."""
+        core = self._core
+        ways = self._exec_factories if core is None else core.execution.clients
+        # A factory that does not say so is taken for one of a real venue.
+        return not all(getattr(way, "is_simulated", False) for way in ways)
+
+    @property
+    def is_inside(self) -> bool:
+        """Return whether this is asked by one of the node's own callbacks."""
+        return self._session is not None and self._session.is_inside
+
+    @property
     def left_open(self) -> list[str]:
         """Return what was open when it stopped, a sentence each."""
         return [] if self._session is None else list(self._session.left_open)
@@ -249,6 +264,7 @@ class TradingNode:
         self._core = self._views.core = built.core
         self._session = Session(self.config, built, self._on_phase)
         self._host = Host(self._session, str(self.config.trader_id), self._finish)
+        self._snapshots.begin(built.core, self._session, self._host)
         self._move(NodeTrigger.BUILD)
 
     def _on_shutdown(self, command: ShutdownSystem) -> None:
@@ -390,7 +406,7 @@ class TradingNode:
             self._finish()
 
     def _refuse_inside(self) -> None:
-        if self._session is not None and self._session.is_inside:
+        if self.is_inside:
             raise LifecycleError(
                 "one of the node's own callbacks cannot wait until the node has stopped; call"
                 " self.shutdown_system(reason), or node.request_stop()"
@@ -426,6 +442,7 @@ class TradingNode:
         if self._host is not None:
             self._host.join(self.config.timeout_disconnection_s)
         self._move(NodeTrigger.DISPOSE)
+        self._snapshots.end()
         state = "never run" if self._host is None else self._host.loop_state
         _log.info("node %s disposed; loop: %s", self.config.trader_id, state)
         on_its_way = sys.exc_info()[1]
@@ -483,41 +500,20 @@ class TradingNode:
     def _call(self, function: Callable[[], _T], timeout_s: float) -> _T:
         return exactly(function) if self._host is None else self._host.call(function, timeout_s)
 
-    # Views
-
-    def orders(self) -> pd.DataFrame:
-        """Return all orders, oldest first; amounts are `Decimal`, times UTC.
-
-        This and the other views can be called from any thread. Where the node's loop does not
-        answer within a second they return their last snapshot; `attrs["as_of_ns"]` says of when.
-        """
-        return self._views.frame("orders")
-
-    def order_events(self) -> pd.DataFrame:
-        """Return the life of every order in the log, denials with code and reason, oldest first."""
-        return self._views.frame("order_events")
-
-    def fills(self) -> pd.DataFrame:
-        """Return all fills, oldest first."""
-        return self._views.frame("fills")
-
-    def positions(self) -> pd.DataFrame:
-        """Return all positions, open and closed, oldest first; `quantity` is signed."""
-        return self._views.frame("positions")
-
-    def accounts(self) -> pd.DataFrame:
-        """Return each account's balances as they are now."""
-        return self._views.frame("accounts")
-
-    def channels(self) -> pd.DataFrame:
-        """Return the five channels' counters, in the runner's order; times in nanoseconds."""
-        return self._views.frame("channels")
-
-    def lanes(self) -> pd.DataFrame:
-        """Return the eight engine lanes' counters."""
-        return self._views.frame("lanes")
-
     # Looks
+
+    def snapshot(self) -> NodeSnapshot:
+        """Return what the node is and has as plain values; never waits, from any thread.
+
+        On the node's thread, and while it does not run, it is of now. From another thread it is the
+        last one that was taken (`ts`, `taken_ns`; see `request_snapshot`), with state, counters,
+        stalls, faults and log as they are now.
+        """
+        return self._snapshots.snapshot()
+
+    def request_snapshot(self) -> None:
+        """Let the node's loop take a snapshot as soon as it turns; returns at once."""
+        self._snapshots.request()
 
     def dashboard(self, hz: float = 5.0) -> Any:
         """Return the node's dashboard: leave it as a cell's last line, and it shows the node live.

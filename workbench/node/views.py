@@ -57,6 +57,44 @@ class NodeViews:
         return self._snapshots[name].copy()
 
 
+class NodeFrames:
+    """The frames of a node, as its methods."""
+
+    _views: NodeViews
+
+    def orders(self) -> pd.DataFrame:
+        """Return all orders, oldest first; amounts are `Decimal`, times UTC.
+
+        This and the other views can be called from any thread. Where the node's loop does not
+        answer within a second they return their last snapshot; `attrs["as_of_ns"]` says of when.
+        """
+        return self._views.frame("orders")
+
+    def order_events(self) -> pd.DataFrame:
+        """Return the life of every order in the log, denials with code and reason, oldest first."""
+        return self._views.frame("order_events")
+
+    def fills(self) -> pd.DataFrame:
+        """Return all fills, oldest first."""
+        return self._views.frame("fills")
+
+    def positions(self) -> pd.DataFrame:
+        """Return all positions, open and closed, oldest first; `quantity` is signed."""
+        return self._views.frame("positions")
+
+    def accounts(self) -> pd.DataFrame:
+        """Return each account's balances as they are now."""
+        return self._views.frame("accounts")
+
+    def channels(self) -> pd.DataFrame:
+        """Return the five channels' counters, in the runner's order; times in nanoseconds."""
+        return self._views.frame("channels")
+
+    def lanes(self) -> pd.DataFrame:
+        """Return the eight engine lanes' counters."""
+        return self._views.frame("lanes")
+
+
 def _orders(core: TradingCore | None) -> pd.DataFrame:
     return frames.orders_frame(core.cache.orders() if core else ())
 

@@ -93,6 +93,15 @@ class EventLog:
         """Iterate over the records, oldest first."""
         return (Record(*record) for record in self._records)
 
+    @property
+    def count(self) -> int:
+        """Return how many records there ever were."""
+        return max(self._count, len(self._records))
+
+    def newest_first(self) -> Iterator[tuple[int, RecordKind, Any]]:
+        """Iterate over number, kind and message of the records, the newest first."""
+        return reversed(self._records)
+
     def records(self, kinds: Iterable[RecordKind] | None = None) -> list[Record]:
         """Return the records, all or those of some kinds."""
         wanted = frozenset(RecordKind if kinds is None else kinds)
