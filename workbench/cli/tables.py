@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.history import format_ns
+from workbench.model.display import format_ns
 from workbench.model.errors import ConfigError
 
 if TYPE_CHECKING:

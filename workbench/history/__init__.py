@@ -5,8 +5,9 @@ from workbench.history.dataset import DataEvent, Dataset
 from workbench.history.loaders import bars, quotes, trades
 from workbench.history.loading import load
 from workbench.history.messages import MessageList
-from workbench.history.moments import Moment, format_ns, to_ns
+from workbench.history.moments import Moment, to_ns
 from workbench.history.timeline import Stream, Timeline
+from workbench.model.display import format_ns
 
 __all__ = [
     "BarColumns",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from workbench.history.moments import format_ns
 from workbench.history.rows import BoolArray, Float64Array, Int64Array, Rows, first_true
+from workbench.model.display import format_ns
 from workbench.model.errors import DataError
 
 _Found = Callable[[int], str]

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import html
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
-from workbench.history.moments import Moment, format_ns, to_ns
+from workbench.history.moments import Moment, to_ns
 from workbench.history.rows import Float64Array, Int64Array
 from workbench.model.commands import DataKind
 from workbench.model.custom_data import CustomData
@@ -24,6 +23,7 @@ from workbench.model.data import (
     Quote,
     Trade,
 )
+from workbench.model.display import format_ns, pairs_html
 from workbench.model.errors import DataError
 from workbench.model.identifiers import InstrumentId
 
@@ -154,15 +154,11 @@ class Dataset(ABC):
         return f"<{self.kind.value} {self.name}: {len(self):,} rows, {self._period()}>"
 
     def _repr_html_(self) -> str:
-        cells = {
-            self.kind.value: self.name,
-            "rows": f"{len(self):,}",
-            "period": self._period(),
-            "source": self.source,
-        }
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{name}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for name, text in cells.items()
+        return pairs_html(
+            [
+                (self.kind.value, self.name),
+                ("rows", f"{len(self):,}"),
+                ("period", self._period()),
+                ("source", self.source),
+            ]
         )
-        return f"<table>{rows}</table>"

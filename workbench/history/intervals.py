@@ -9,9 +9,9 @@ import re
 
 import numpy as np
 
-from workbench.history.moments import format_ns
 from workbench.history.rows import Int64Array
 from workbench.model.data import BarSpec
+from workbench.model.display import format_ns
 from workbench.model.enums import BarAggregation, PriceType, parse_enum
 from workbench.model.errors import ConfigError, DataError
 

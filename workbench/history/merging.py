@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.history.dataset import DataEvent, Dataset
-from workbench.history.moments import format_ns
 from workbench.history.rows import Float64Array, Int64Array
 from workbench.model.commands import DataKind
 from workbench.model.data import Bar, BidAskBar
+from workbench.model.display import format_ns
 from workbench.model.errors import DataError
 from workbench.model.identifiers import InstrumentId
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from workbench.model.data import NANOSECONDS_IN_SECOND
 from workbench.model.errors import DataError
 
 Moment = int | str | datetime | np.datetime64
@@ -48,18 +47,6 @@ def to_ns(value: Moment, what: str = "time") -> int:
         raise DataError(f"{what} {value} has no time zone; add tzinfo=UTC, or pass ISO text")
     # A pandas Timestamp is a datetime with nanoseconds besides.
     return _datetime_to_ns(value) + int(getattr(value, "nanosecond", 0))
-
-
-def format_ns(ns: int) -> str:
-    """Return a time as ISO 8601 text, as short as it is exact.
-
-    >>> format_ns(1_500_000_000)
-    '1970-01-01T00:00:01.5Z'
-    """
-    seconds, rest = divmod(int(ns), NANOSECONDS_IN_SECOND)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    return f"{whole}{fraction}Z"
 
 
 def _text_to_ns(text: str, what: str) -> int:

@@ -13,10 +13,11 @@ import numpy as np
 
 from workbench.history.dataset import DataEvent, Dataset
 from workbench.history.merging import BidAskBars, join
-from workbench.history.moments import Moment, format_ns, to_ns
+from workbench.history.moments import Moment, to_ns
 from workbench.history.rows import Int64Array
 from workbench.model.commands import DataKind
 from workbench.model.data import BarSpec, BarType
+from workbench.model.display import format_ns
 from workbench.model.enums import PriceType
 from workbench.model.errors import DataError
 from workbench.model.identifiers import InstrumentId

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.model.display import fitted, format_ns, grid_html, shown
 from workbench.model.enums import (
     AccountType,
     ContingencyType,
@@ -25,6 +26,7 @@ from workbench.model.enums import (
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
+    ComponentId,
     InstrumentId,
     OrderListId,
     PositionId,
@@ -321,11 +323,49 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True
                 return leverage
         return self.leverage
 
+    def __repr__(self) -> str:
+        """Return its id and kind, and each balance."""
+        balances = ", ".join(
+            f"{shown(b.total)} {b.currency}" + (f" ({shown(b.locked)} locked)" if b.locked else "")
+            for b in self.balances
+        )
+        return fitted(f"<AccountState {self.account_id} {self.account_type.value}: {balances}>")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (str(b.currency), shown(b.total), shown(b.locked), shown(b.free)) for b in self.balances
+        ]
+        margins = [
+            (m.instrument_id, str(m.currency), shown(m.initial), shown(m.maintenance))
+            for m in self.margins
+        ]
+        title = f"{self.account_id} ({self.account_type.value}) at {format_ns(self.ts_event)}"
+        table = grid_html(("currency", "total", "locked", "free"), rows, title)
+        if not margins:
+            return table
+        return table + grid_html(("margin of", "currency", "initial", "maintenance"), margins)
+
 
 class TimeEvent(msgspec.Struct, frozen=True, gc=False, tag=True):
     """A timer or alert fired: `ts_event` is when it was due."""
 
     name: str
+    ts_event: int
+    ts_init: int
+
+
+class StrategySwapped(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+    """The code of a strategy or actor was exchanged while it kept its state.
+
+    `old` and `new` are fingerprints of the code; `parameters` says, a sentence each, which
+    parameters are others now.
+    """
+
+    strategy_id: ComponentId
+    class_name: str
+    old: str
+    new: str
+    parameters: tuple[str, ...] = ()
     ts_event: int
     ts_init: int
 

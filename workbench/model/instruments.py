@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from workbench.model.display import fitted, pairs_html, shown
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.identifiers import (
     InstrumentId,
@@ -193,6 +194,27 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, tag=True, dict=True)
         if self.is_inverse:
             return quantity * self.multiplier * (1 / entry - 1 / exit_)
         return quantity * self.multiplier * (exit_ - entry)
+
+    def __repr__(self) -> str:
+        """Return its kind and id, and in which steps prices and quantities move."""
+        return fitted(
+            f"<{type(self).__name__} {self.id}: tick {self.price_increment} {self.quote_currency},"
+            f" step {self.quantity_increment}>"
+        )
+
+    def _repr_html_(self) -> str:
+        names = [name for name in self.__struct_fields__ if not name.startswith("ts_")]
+        values = {name: getattr(self, name) for name in names}
+        rows = [
+            (name.replace("_", " "), shown(value) if name not in _STEPS else str(value))
+            for name, value in values.items()
+            if value is not None and value is not False
+        ]
+        return pairs_html(rows, type(self).__name__)
+
+
+# A step of 1E-18 would be nothing when rounded as money is.
+_STEPS = ("price_increment", "quantity_increment", "multiplier")
 
 
 def _digits(increment: Decimal) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench.model import events as e
+from workbench.model.display import fitted, format_ns, given, pairs_html, shown
 from workbench.model.enums import (
     ContingencyType,
     OrderSide,
@@ -196,6 +197,50 @@ class Order(msgspec.Struct, kw_only=True, gc=False, tag=True):
         """
         _overfilled(self, event)
         self.ts_last = event.ts_event
+
+    def __repr__(self) -> str:
+        """Return its id, what it asks for, and what became of it."""
+        filled = ""
+        if self.filled_quantity:
+            filled = f" {shown(self.filled_quantity)} at {shown(self.average_price)}"
+        return fitted(f"<Order {self.client_order_id} {self._asks}: {self.status.value}{filled}>")
+
+    def _repr_html_(self) -> str:
+        asked = given(
+            strategy=self.strategy_id,
+            time_in_force=self.time_in_force.value,
+            instructions=self._instructions,
+            trailing_offset=self.terms.trailing_offset,
+            linked=None if self.contingency is None else self.contingency.value,
+            parent=self.parent_order_id,
+            tags=", ".join(self.terms.tags),
+        )
+        became = given(
+            filled=self.filled_quantity,
+            average_price=self.average_price,
+            commission=self.commission if self.trade_ids else None,
+            reason=fitted(self.reason, 300),
+            account=self.account_id,
+            created=format_ns(self.ts_init),
+            updated=format_ns(self.ts_last),
+        )
+        rows = [("order", self._asks), *asked, ("status", self.status.value), *became]
+        return pairs_html(rows, str(self.client_order_id))
+
+    @property
+    def _asks(self) -> str:
+        """Return what it asks for, such as `buy 5 ABC.SIM limit 98.5`."""
+        kind = self.order_type.value.replace("_", " ")
+        price = "" if self.price is None else f" {shown(self.price)}"
+        trigger = "" if self.trigger_price is None else f" from {shown(self.trigger_price)}"
+        return (
+            f"{self.side.value} {shown(self.quantity)} {self.instrument_id} {kind}{price}{trigger}"
+        )
+
+    @property
+    def _instructions(self) -> str:
+        told = {"post-only": self.post_only, "reduce-only": self.reduce_only}
+        return ", ".join(name for name, is_told in told.items() if is_told)
 
 
 _UPDATABLE = OPEN | {OrderStatus.SUBMITTED, OrderStatus.EMULATED}

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
+from workbench.model.display import fitted, format_ns, given, pairs_html, shown
 from workbench.model.enums import OrderSide, PositionSide
 from workbench.model.errors import OrderStateError
 from workbench.model.identifiers import (
@@ -131,6 +132,37 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
         if not self.signed_quantity:
             return ZERO
         return self.instrument.profit(self.signed_quantity, self.average_open, price)
+
+    def __repr__(self) -> str:
+        """Return its id, what it holds, and what it has realised."""
+        return fitted(f"<Position {self.position_id} {self._held}; realized {self._realized}>")
+
+    def _repr_html_(self) -> str:
+        rows = given(
+            position=self._held,
+            strategy=self.strategy_id,
+            peak_quantity=self.peak_quantity,
+            average_open=self.average_open,
+            average_close=self.average_close,
+            realized_pnl=self._realized,
+            commission=self.commission,
+            fills=self.fill_count,
+            opened=format_ns(self.ts_opened),
+            closed=None if self.is_open else format_ns(self.ts_closed),
+            account=self.account_id,
+        )
+        return pairs_html(rows, str(self.position_id))
+
+    @property
+    def _held(self) -> str:
+        """Return what it holds, such as `long 5 ABC.SIM at 98.5`."""
+        at = f" {shown(self.quantity)}" if self.is_open else ""
+        price = f" at {shown(self.average_open)}" if self.is_open else ""
+        return f"{self.side.value}{at} {self.instrument_id}{price}"
+
+    @property
+    def _realized(self) -> str:
+        return f"{shown(self.realized_pnl)} {self.instrument.settlement_currency}"
 
 
 def own_position_id(client_order_id: ClientOrderId) -> PositionId:

@@ -28,7 +28,12 @@ class ClockKind(StrEnum):
 
 
 class TradingNodeConfig(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=SettingsMeta
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    repr_omit_defaults=True,
+    metaclass=SettingsMeta,
 ):
     """How a node runs.
 

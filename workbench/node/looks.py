@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
+from workbench.model.display import fitted, pairs_html
 from workbench.model.enums import TradingState
 from workbench.node.phases import NodePhase
 from workbench.runtime.lifecycle import NodeState
@@ -12,11 +12,14 @@ from workbench.runtime.lifecycle import NodeState
 if TYPE_CHECKING:
     from workbench.node.node import TradingNode
 
+_LONGEST = 300  # characters of one value: a fault may quote a whole event
+_MOST_LINES = 10
+
 
 def to_text(node: TradingNode) -> str:
     """Return trader, state, phase, what is allowed now, and what went wrong."""
     phase = "" if node.phase is NodePhase.IDLE else f" ({node.phase.value})"
-    fault = "" if node.fault is None else f"; fault: {node.fault}"
+    fault = "" if node.fault is None else f"; fault: {fitted(str(node.fault), _LONGEST)}"
     refused = f"; refused events: {count}" if (count := len(node.refused_events)) else ""
     state = _trading_state(node)
     trading = f"; trading: {state}" if state else ""
@@ -48,14 +51,17 @@ def to_html(node: TradingNode) -> str:
         rows.append(("refused events", f"{len(refused)}; the last: {refused[-1][1]}"))
     if node.fault is not None:
         rows.append(("fault", str(node.fault)))
-    rows += [("left open", line) for line in node.left_open]
-    rows += [("not disconnected", line) for line in node.disconnect_failures]
-    cells = "".join(
-        f"<tr><th style='text-align:left'>{name}</th>"
-        f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    return f"<div>{steps}<table>{cells}</table></div>"
+    rows += _first("left open", node.left_open)
+    rows += _first("not disconnected", node.disconnect_failures)
+    shown = [(name, fitted(value, _LONGEST)) for name, value in rows]
+    return f"<div>{steps}{pairs_html(shown)}</div>"
+
+
+def _first(name: str, lines: list[str]) -> list[tuple[str, str]]:
+    """Return a row for each of the first lines, and how many more there are."""
+    more = len(lines) - _MOST_LINES
+    rows = [(name, line) for line in lines[:_MOST_LINES]]
+    return [*rows, (name, f"and {more:,} more")] if more > 0 else rows
 
 
 def _trading_state(node: TradingNode) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.engines.cache import Cache
 from workbench.engines.rates import Rates
-from workbench.history import format_ns
+from workbench.model.display import fitted, format_ns, pairs_html, shown
 from workbench.model.enums import AccountType, OrderStatus
 from workbench.model.errors import StrategyError
 from workbench.model.events import AccountState, OrderFilled, PositionEvent
@@ -222,11 +222,11 @@ class BacktestResult:
     def _run_rows(self) -> dict[str, Any]:
         core = self._engine.core
         return {
-            "strategies": ", ".join(_short(repr(strategy)) for strategy in self.strategies),
+            "strategies": _fitted(", ".join(map(repr, self.strategies))),
             "start": format_ns(self._engine.timeline.first_ts),
             "end": format_ns(core.clock.timestamp_ns()),
             "events": self.events,
-            "complete": "yes" if self.is_complete else f"no: {_short(self.ended)}",
+            "complete": "yes" if self.is_complete else f"no: {_fitted(self.ended)}",
             "orders": len(core.cache.orders()),
             "orders denied": sum(o.status is OrderStatus.DENIED for o in core.cache.orders()),
             "fills": len(self._filled),
@@ -304,24 +304,26 @@ class BacktestResult:
 
     def __repr__(self) -> str:
         """Return the summary as text."""
-        lines = [f"{name:<24} {_show(value)}" for name, value in self.summary.items()]
+        lines = [f"{name:<24} {shown(value)}" for name, value in self.summary.items()]
         return "\n".join(["BacktestResult", *lines, *(f"warning: {w}" for w in self._notes())])
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(str(name))}</th>"
-            f"<td style='text-align:left'>{html.escape(_show(value))}</td></tr>"
-            for name, value in self.summary.items()
+        table = pairs_html(
+            ((str(name), shown(value)) for name, value in self.summary.items()), "Backtest"
         )
         notes = "".join(f"<p><b>warning:</b> {html.escape(text)}</p>" for text in self._notes())
         curves = curves_html("equity", self.equity)
-        return f"<div><b>Backtest</b><table>{cells}</table>{curves}{notes}</div>"
+        return f"<div>{table}{curves}{notes}</div>"
 
     def _notes(self) -> list[str]:
         """Return the warnings that are shown."""
-        notes = [_short(text) for text in self.warnings[:_SHOWN_WARNINGS]]
+        notes = [_fitted(text) for text in self.warnings[:_SHOWN_WARNINGS]]
         more = len(self.warnings) - len(notes)
         return [*notes, f"and {more:,} more: see `warnings`"] if more else notes
+
+
+def _fitted(text: str) -> str:
+    return fitted(text, _SHOWN_CHARACTERS)
 
 
 def _totals(states: Iterable[AccountState]) -> dict[str, Decimal]:
@@ -333,25 +335,6 @@ def _totals(states: Iterable[AccountState]) -> dict[str, Decimal]:
                 code = balance.currency.code
                 total[code] = total.get(code, ZERO) + balance.total
     return total
-
-
-def _short(text: str) -> str:
-    """Return a text on one line, its middle left out if it is very long."""
-    line = " ".join(text.split())
-    if len(line) <= _SHOWN_CHARACTERS:
-        return line
-    half = _SHOWN_CHARACTERS // 2
-    return f"{line[:half]} … {line[-half:]}"
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, Decimal):
-        with localcontext(MONEY_CONTEXT):
-            # `+ 0` in the context: no -0, and at most 28 digits.
-            return f"{round(value, 8).normalize() + 0:,f}" if abs(value) < 10**19 else f"{value:,f}"
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _order_warnings(orders: Iterable[Order]) -> list[str]:

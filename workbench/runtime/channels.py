@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from workbench.model.data import Bar, BidAskBar, DataGap, Quote, Trade
+from workbench.model.display import duration, grid_html, shown
 from workbench.model.errors import ConfigError
 from workbench.runtime.histogram import Histogram
 
@@ -42,6 +43,34 @@ class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
     drops: int
     hop_p50_ns: int | None
     hop_p99_ns: int | None
+
+    def __repr__(self) -> str:
+        """Return its name and how many messages came, went and wait."""
+        return (
+            f"<{self.name}: {self.depth:,} waiting, {self.count_in:,} in, {self.count_out:,} out,"
+            f" {self.drops:,} dropped>"
+        )
+
+    def _repr_html_(self) -> str:
+        return statistics_html([self])
+
+
+_COLUMNS = ("channel", "in", "out", "waiting", "at most", "oldest", "drops", "hop p50", "hop p99")
+
+
+def statistics_html(channels: Iterable[ChannelStatistics]) -> str:
+    """Return the counters of channels as a table, one a row."""
+    return grid_html(
+        _COLUMNS,
+        (
+            (
+                *(c.name, shown(c.count_in), shown(c.count_out), shown(c.depth)),
+                *(shown(c.high_water), duration(c.oldest_age_ns), shown(c.drops)),
+                *(duration(c.hop_p50_ns), duration(c.hop_p99_ns)),
+            )
+            for c in channels
+        ),
+    )
 
 
 class Signal:
@@ -155,6 +184,13 @@ class Channel:
 
     def _oldest_age_ns(self) -> int | None:
         return None
+
+    def __repr__(self) -> str:
+        """Return its kind and name, and how many messages came, went and wait."""
+        return f"<{type(self).__name__} {repr(self.statistics())[1:]}"
+
+    def _repr_html_(self) -> str:
+        return statistics_html([self.statistics()])
 
 
 class TimedChannel(Channel):
@@ -285,7 +321,7 @@ def _conflation_key(message: Any) -> _ConflationKey | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Channels:
     """The five channels of one runner, which share a signal."""
 
@@ -351,3 +387,10 @@ class Channels:
     def statistics(self) -> list[ChannelStatistics]:
         """Return the counters of all five."""
         return [channel.statistics() for channel in self]
+
+    def __repr__(self) -> str:
+        """Return how many messages wait in each."""
+        return f"<Channels: {', '.join(f'{c.name.value} {c.depth:,}' for c in self)}>"
+
+    def _repr_html_(self) -> str:
+        return statistics_html(self.statistics())

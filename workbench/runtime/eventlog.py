@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import html
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 
 from workbench.model.codec import encode
+from workbench.model.display import fitted, grid_html, told
 from workbench.model.errors import ConfigError
 from workbench.runtime.channels import ChannelName
 
@@ -24,6 +26,7 @@ class RecordKind(StrEnum):
     EVENT = "event"
     DERIVED = "derived"
     STALL = "stall"
+    SWAP = "swap"
 
 
 _KIND_OF = {
@@ -43,6 +46,24 @@ class Record(msgspec.Struct, frozen=True):
     number: int
     kind: RecordKind
     message: Any
+
+    def __repr__(self) -> str:
+        """Return the number, the kind, and what happened."""
+        return fitted(f"<{self.number} {self.kind.value}: {told(self.message)}>")
+
+    def _repr_html_(self) -> str:
+        return records_html([self])
+
+
+_SHOWN = 10
+
+
+def records_html(records: Iterable[Record]) -> str:
+    """Return records as a table, one a row."""
+    return grid_html(
+        ("number", "kind", "message"),
+        ((str(r.number), r.kind.value, fitted(told(r.message), 300)) for r in records),
+    )
 
 
 class EventLog:
@@ -117,3 +138,14 @@ class EventLog:
         for record in self.records(kinds):
             parts.extend((record.kind.value.encode(), b"\t", encode(record.message), b"\n"))
         return b"".join(parts)
+
+    def __repr__(self) -> str:
+        """Return how many records there are, by kind."""
+        kinds = Counter(record[1].value for record in list(self._records))
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        dropped = f"; {self.dropped:,} older ones dropped" if self.dropped else ""
+        return f"<EventLog: {counts or 'empty'}{dropped}>"
+
+    def _repr_html_(self) -> str:
+        newest = [Record(*record) for record in list(self._records)[-_SHOWN:]]
+        return f"{html.escape(repr(self))}{records_html(newest)}"

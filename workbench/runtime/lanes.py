@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from workbench.model.display import grid_html, shown
+
 
 class LaneName(StrEnum):
     """The eight lanes."""
@@ -37,6 +39,11 @@ class LaneStatistics(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     high_water: int
     is_closed: bool
+
+    def __repr__(self) -> str:
+        """Return its name and how many messages came and wait."""
+        closed = ", closed" if self.is_closed else ""
+        return f"<{self.name}: {self.depth:,} waiting, {self.count_in:,} in{closed}>"
 
 
 class Lane:
@@ -165,3 +172,21 @@ class Lanes:
     def statistics(self) -> list[LaneStatistics]:
         """Return the counters of all eight."""
         return [lane.statistics() for lane in self]
+
+    def __repr__(self) -> str:
+        """Return how many messages came into all eight, and how many wait."""
+        count_in = sum(lane.count_in for lane in self)
+        waiting = count_in - sum(lane.count_out for lane in self)
+        return f"<Lanes: {waiting:,} waiting, {count_in:,} in>"
+
+    def _repr_html_(self) -> str:
+        return grid_html(
+            ("lane", "in", "out", "waiting", "at most", "state"),
+            (
+                (
+                    *(s.name, shown(s.count_in), shown(s.count_out), shown(s.depth)),
+                    *(shown(s.high_water), "closed" if s.is_closed else "open"),
+                )
+                for s in self.statistics()
+            ),
+        )

@@ -7,7 +7,6 @@ cannot be changed afterwards: a strategy with other parameters is another object
 from __future__ import annotations
 
 import copy
-import html
 import inspect
 import json
 import sys
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
+from workbench.model.display import LINE, fitted, grid_html
 from workbench.model.errors import ConfigError
 from workbench.model.instruments import to_decimal
 
@@ -55,16 +55,14 @@ class Parameters(Mapping[str, Any]):
         }
 
     def __repr__(self) -> str:
-        """Return the values as keyword arguments."""
-        return ", ".join(f"{name}={value!r}" for name, value in self._values.items())
+        """Return the values as keyword arguments, what is long shortened."""
+        each = (f"{name}={fitted(repr(value), _LONGEST)}" for name, value in self._values.items())
+        return ", ".join(each)
 
     def to_html(self) -> str:
         """Return a small HTML table."""
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(repr(value))}</td></tr>"
-            for name, value in self._values.items()
-        )
-        return f"<table><tr><th>parameter</th><th>value</th></tr>{rows}</table>"
+        rows = ((name, fitted(repr(value), LINE)) for name, value in self._values.items())
+        return grid_html(("parameter", "value"), rows)
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -74,6 +72,7 @@ class Parameters(Mapping[str, Any]):
         return json.dumps(msgspec.to_builtins(self._values, enc_hook=str))
 
 
+_LONGEST = 40  # characters of one value in a line
 _CONTAINERS = (list, dict, set)
 
 

@@ -45,6 +45,7 @@ class RiskLimits(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
+    repr_omit_defaults=True,
     metaclass=SettingsMeta,
 ):
     """What the risk engine enforces beyond the instrument's own limits, whatever strategies do.
