@@ -8,9 +8,11 @@ from typing import Any
 
 from workbench.jupyter.awaiting import AwaitNodeStop
 from workbench.jupyter.completing import node_matcher
+from workbench.jupyter.dashboard import Dashboards
 from workbench.jupyter.magics import NodeMagics
 from workbench.jupyter.shutdown import GracefulShutdown
 from workbench.model.error_display import file_namers
+from workbench.node import showing
 
 
 class Extension:
@@ -35,6 +37,7 @@ class Extension:
         for event, callback in (("pre_run_cell", awaiting.begin), ("post_run_cell", awaiting.end)):
             shell.events.register(event, callback)
             self._undo.callback(shell.events.unregister, event, callback)
+        self._add_dashboards()
         kernel = getattr(shell, "kernel", None)
         if kernel is not None:
             shutdown = GracefulShutdown(kernel)
@@ -53,6 +56,12 @@ class Extension:
         self._undo.callback(manager.magics["line"].pop, "node", None)
         self._undo.callback(manager.registry.pop, NodeMagics.__name__, None)
         self._undo.callback(_remove, shell.configurables, magics)
+
+    def _add_dashboards(self) -> None:
+        dashboards = Dashboards(self._shell)
+        self._undo.callback(dashboards.close)
+        self._undo.callback(setattr, showing, "dashboard_maker", showing.dashboard_maker)
+        showing.dashboard_maker = dashboards.open
 
     def _append(self, entries: list[Any], entry: Any) -> None:
         entries.append(entry)

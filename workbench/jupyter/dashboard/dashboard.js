@@ -1,0 +1,718 @@
+// The view of a node's dashboard: shows what Python's frames say, and tells Python of buttons.
+//
+// Python formats every number; here text goes into place, and nothing is replaced that did not
+// change. A frame is one message: JSON in its first buffer. The view says hello when it can be
+// seen, and gets a whole frame back; from then on frames tell the differences. A gap in their
+// numbers, as after a lost connection, makes it say hello again.
+//
+// For tests and style sheets: `data-wb` names each part (`state`, `phase`, `tile-…`, `table-…`,
+// `action-…`, `kill`, `notice-…`), `data-key` each row, `data-column` each cell.
+
+const SPARK_POINTS = 120;
+const SILENT_AFTER_MS = 3000;
+const UNREAD_AFTER_MS = 1500;
+
+function make(tag, name, parent, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  if (parent) parent.appendChild(element);
+  return element;
+}
+
+function part(tag, name, id, parent, text) {
+  const element = make(tag, name, parent, text);
+  element.dataset.wb = id;
+  return element;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setClass(element, name) {
+  if (element.className !== name) element.className = name;
+}
+
+function setHidden(element, isHidden) {
+  if (element.hidden !== isHidden) element.hidden = isHidden;
+}
+
+// Tables ------------------------------------------------------------------------------------
+
+class Table {
+  constructor(parent, name, described) {
+    this.columns = described.columns;
+    const box = make("div", "wb-table-box", parent);
+    const table = part("table", "wb-table", `table-${name}`, box);
+    const head = make("tr", "", make("thead", "", table));
+    for (const [title, kind, help] of this.columns) {
+      const cell = make("th", `wb-${kind}`, head, title);
+      cell.scope = "col";
+      if (help) cell.title = help;
+    }
+    this.body = make("tbody", "", table);
+    this.empty = make("div", "wb-empty", box, described.empty);
+    this.sparks = [];
+  }
+
+  // Rows are [key, tone, cells]; a row that is there already is changed in place.
+  show(rows) {
+    setHidden(this.empty, rows.length > 0);
+    while (this.body.rows.length > rows.length) this.body.deleteRow(-1);
+    rows.forEach((row, index) => this.showRow(this.body.rows[index] || this.addRow(), row));
+  }
+
+  addRow() {
+    const row = make("tr", "", this.body);
+    for (const [title, kind] of this.columns) {
+      const cell = make("td", `wb-${kind}`, row);
+      cell.dataset.column = title;
+      if (kind === "spark") this.sparks.push(makeSpark(cell));
+    }
+    return row;
+  }
+
+  showRow(row, [key, tone, cells]) {
+    if (row.dataset.key !== key) row.dataset.key = key;
+    setClass(row, tone ? `wb-${tone}` : "");
+    cells.forEach((text, index) => {
+      const kind = this.columns[index][1];
+      const cell = row.cells[index];
+      if (kind === "spark") cell.firstChild.dataset.series = text;
+      else {
+        setText(cell, text);
+        if (kind === "long" && cell.title !== text) cell.title = text;
+        if (kind === "signed") {
+          const sign = text.startsWith("+") ? " wb-up" : text.startsWith("−") ? " wb-down" : "";
+          setClass(cell, `wb-signed${sign}`);
+        }
+      }
+    });
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function makeSpark(parent) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 120 20");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "wb-sparkline");
+  svg.setAttribute("aria-hidden", "true");
+  svg.appendChild(document.createElementNS(SVG, "path"));
+  parent.appendChild(svg);
+  return svg;
+}
+
+function drawSpark(svg, points, series) {
+  const most = points.reduce((high, point) => Math.max(high, point[1][series] || 0), 0);
+  const offset = SPARK_POINTS - points.length;
+  let line = "";
+  points.forEach(([, values], index) => {
+    const y = most ? 18 - (16 * (values[series] || 0)) / most : 18;
+    line += `${line ? "L" : "M"}${offset + index} ${y.toFixed(1)}`;
+  });
+  const path = svg.firstChild;
+  if (path.getAttribute("d") !== line) path.setAttribute("d", line);
+}
+
+// Charts ------------------------------------------------------------------------------------
+
+// BokehJS by version: one for all dashboards of a page, whatever else the page has loaded.
+const bokehs = (window.__workbenchBokehs = window.__workbenchBokehs || {});
+
+function loadBokeh(version, source) {
+  if (!bokehs[version]) {
+    const before = window.Bokeh;
+    const script = document.createElement("script");
+    script.textContent = source;
+    document.head.appendChild(script).remove();
+    bokehs[version] = window.Bokeh;
+    window.Bokeh.set_log_level("warn");
+    if (before) window.Bokeh = before;
+  }
+  return bokehs[version];
+}
+
+function findBokeh(version) {
+  if (window.Bokeh && window.Bokeh.version === version) bokehs[version] = window.Bokeh;
+  return bokehs[version];
+}
+
+function colour(element, name, fallback) {
+  return getComputedStyle(element).getPropertyValue(name).trim() || fallback;
+}
+
+class Chart {
+  constructor(parent, name, dashboard) {
+    this.element = part("div", "wb-chart", `chart-${name}`, parent);
+    this.name = name;
+    this.dashboard = dashboard;
+    this.pending = {};
+    // BokehJS can only embed in what is on the page, and should only in what has a size.
+    this.seen = new ResizeObserver(() => this.embed());
+    this.seen.observe(this.element);
+  }
+
+  async embed() {
+    if (this.begun || !this.element.isConnected || !this.element.clientWidth) return;
+    this.begun = true;
+    this.seen.disconnect();
+    const { api, items } = await this.dashboard.needCharts();
+    if (this.dashboard.isGone || !this.element.isConnected) return;
+    this.api = api;
+    const item = items[this.name];
+    const views = await api.embed.embed_item(item, this.element);
+    if (this.dashboard.isGone) return;
+    this.view = views.get_by_id(item.root_id);
+    this.figure = this.view.model;
+    this.document = this.figure.document;
+    this.paint();
+    for (const [source, data] of Object.entries(this.pending)) this.set(source, data);
+    this.pending = {};
+  }
+
+  source(name) {
+    return this.document.get_model_by_name(name);
+  }
+
+  set(name, data) {
+    if (this.document) this.source(name).data = data;
+    else this.pending[name] = data;
+  }
+
+  // Until it is embedded there is nothing to add to: then it takes all of the window at once.
+  stream(name, data, most, all) {
+    if (this.document) this.source(name).stream(data, most);
+    else this.pending[name] = all();
+  }
+
+  window(start, end) {
+    if (this.document && end > start) this.figure.x_range.setv({ start, end });
+  }
+
+  paint() {
+    if (!this.document) return;
+    const at = this.dashboard.root;
+    const ink = colour(at, "--wb-ink", "#333");
+    const quiet = colour(at, "--wb-quiet", "#777");
+    const line = colour(at, "--wb-line", "#ddd");
+    const paper = colour(at, "--wb-paper", "#fff");
+    const figure = this.figure;
+    figure.setv({ background_fill_color: paper, border_fill_color: paper, outline_line_color: null });
+    for (const axis of [...figure.below, ...figure.left].filter((one) => "axis_line_color" in one)) {
+      axis.setv({
+        axis_line_color: line,
+        major_tick_line_color: line,
+        minor_tick_line_color: null,
+        major_label_text_color: quiet,
+        axis_label_text_color: quiet,
+      });
+    }
+    for (const grid of figure.center.filter((one) => "grid_line_color" in one)) {
+      grid.grid_line_color = line;
+    }
+    const tones = { ink, main: colour(at, "--wb-main", "#1976d2"), up: colour(at, "--wb-up", "#1b7f3b") };
+    tones.down = colour(at, "--wb-down", "#c62828");
+    tones.warn = colour(at, "--wb-warn", "#b26a00");
+    tones.quiet = quiet;
+    for (const renderer of figure.renderers) {
+      const tone = tones[renderer.tags[0]];
+      const glyph = renderer.glyph;
+      if (!tone) continue;
+      if ("fill_color" in glyph) glyph.fill_color = tone;
+      if ("line_color" in glyph) glyph.line_color = renderer.tags[1] === "ringed" ? paper : tone;
+    }
+  }
+
+  remove() {
+    this.seen.disconnect();
+    if (!this.document) return;
+    this.view.remove();
+    const all = this.api.documents;
+    const index = all.indexOf(this.document);
+    if (index >= 0) all.splice(index, 1);
+    this.document.clear();
+  }
+}
+
+function columns(names, rows) {
+  return Object.fromEntries(names.map((name, index) => [name, rows.map((row) => row[index])]));
+}
+
+// The dashboard -------------------------------------------------------------------------------
+
+class DashboardView {
+  constructor(model, element) {
+    this.model = model;
+    this.id = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
+    this.pressed = new Map();
+    this.presses = 0;
+    this.history = { sparks: [], prices: {}, profit: {}, marks: [], stalls: [] };
+    this.number = null;
+    this.last = performance.now();
+    this.root = part("div", "wb-dashboard", "dashboard", element);
+    this.waiting = part("div", "wb-empty", "waiting", this.root, "Waiting for the kernel…");
+    this.listen();
+    this.look();
+  }
+
+  send(kind, more) {
+    this.model.send({ kind, view: this.id, ...more });
+  }
+
+  listen() {
+    this.undo = [];
+    const on = (target, event, callback) => {
+      target.addEventListener(event, callback);
+      this.undo.push(() => target.removeEventListener(event, callback));
+    };
+    const take = (content, buffers) => this.take(content, buffers);
+    this.model.on("msg:custom", take);
+    this.undo.push(() => this.model.off("msg:custom", take));
+    on(document, "visibilitychange", () => this.look());
+    on(window, "pagehide", () => this.send("bye"));
+    const timer = setInterval(() => this.watch(), 500);
+    this.undo.push(() => clearInterval(timer));
+    const themes = new MutationObserver(() => this.paint());
+    const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "class"];
+    themes.observe(document.body, { attributes: true, attributeFilter });
+    this.undo.push(() => themes.disconnect());
+  }
+
+  look() {
+    if (document.hidden) this.send("bye");
+    else this.hello();
+  }
+
+  hello() {
+    this.number = null;
+    this.asked = this.last = performance.now();
+    this.send("hello");
+  }
+
+  take(content, buffers) {
+    if (content.kind === "frame") this.takeFrame(content, buffers[0]);
+    else if (content.kind === "reply" && content.view === this.id) this.takeReply(content);
+    else if (content.kind === "closed") this.close();
+    else if (content.kind === "failed") this.takeFailure(content.text);
+    else if (content.kind === "charts") this.takeCharts(content.has_script, buffers);
+  }
+
+  needCharts() {
+    if (!this.charts) {
+      this.charts = new Promise((resolve) => (this.resolveCharts = resolve));
+      // Which BokehJS is needed is known only from the answer.
+      this.send("charts", { script: !window.Bokeh && !Object.keys(bokehs).length });
+    }
+    return this.charts;
+  }
+
+  takeCharts(hasScript, buffers) {
+    if (!this.resolveCharts) return;
+    const [described, source] = buffers.map((one) => new TextDecoder().decode(one));
+    const { version, items } = JSON.parse(described);
+    const api = findBokeh(version) || (hasScript && loadBokeh(version, source));
+    if (api) this.resolveCharts({ api, items });
+    else this.send("charts", { script: true });
+  }
+
+  takeFailure(text) {
+    this.failure = text;
+    if (this.parts) this.watch();
+    else setText(this.waiting, text);
+  }
+
+  takeFrame(content, buffer) {
+    if (document.hidden || this.isClosed) return;
+    this.last = performance.now();
+    this.failure = "";
+    if (!content.whole && content.number !== this.number + 1) {
+      // A difference to a frame this view has not seen; one hello is enough.
+      if (this.number !== null) this.hello();
+      return;
+    }
+    this.number = content.number;
+    const frame = JSON.parse(new TextDecoder().decode(buffer));
+    if (content.whole) this.begin(frame);
+    this.show(frame, content.whole);
+    this.watch();
+  }
+
+  // Building
+
+  begin(frame) {
+    this.history = { sparks: [], prices: {}, profit: {}, marks: [], stalls: [] };
+    this.isLast = false;
+    if (this.parts) return;
+    this.waiting.remove();
+    this.most = frame.most;
+    this.tables = {};
+    const parts = (this.parts = {});
+    const root = this.root;
+    const top = make("div", "wb-top", root);
+    const title = make("div", "wb-title", top);
+    parts.trader = part("span", "wb-trader", "trader", title);
+    parts.where = part("span", "wb-quiet", "where", title);
+    parts.clock = part("span", "wb-quiet wb-clock", "clock", title);
+    const close = part("button", "wb-close", "close", title, "×");
+    close.title = "Close this dashboard; the node goes on";
+    close.onclick = () => this.send("close");
+    const strip = make("div", "wb-strip-row", top);
+    parts.strip = part("ol", "wb-strip", "strip", strip);
+    parts.steps = frame.states.map((state) => {
+      const step = make("li", "", parts.strip);
+      step.dataset.state = state;
+      make("span", "", step, state.toLowerCase());
+      return step;
+    });
+    parts.phase = part("span", "wb-phase", "phase", strip);
+    const bar = make("div", "wb-bar", top);
+    parts.actions = {};
+    for (const [action, label, help] of frame.actions) {
+      const button = part("button", `wb-button wb-${action}`, `action-${action}`, bar, label);
+      button.title = help;
+      button.onclick = () => this.press(action, label);
+      parts.actions[action] = button;
+      if (action === "dispose") parts.trading = part("span", "wb-trading", "trading", bar);
+    }
+    parts.notices = make("div", "wb-notices", root);
+    parts.tiles = make("div", "wb-tiles", root);
+    this.beginTabs(frame);
+  }
+
+  beginTabs(frame) {
+    const strip = make("div", "wb-tabs", this.root);
+    strip.setAttribute("role", "tablist");
+    this.tabs = frame.tabs.map(([name, label]) => {
+      const tab = part("button", "wb-tab", `tab-${name}`, strip);
+      make("span", "", tab, label);
+      const badge = part("span", "wb-badge", `badge-${name}`, tab);
+      const page = part("div", "wb-page", `page-${name}`, this.root);
+      tab.setAttribute("role", "tab");
+      page.setAttribute("role", "tabpanel");
+      tab.onclick = () => this.choose(name);
+      return { name, tab, badge, page };
+    });
+    const pages = Object.fromEntries(this.tabs.map((one) => [one.name, one.page]));
+    const section = (page, title, name, more) => {
+      const box = make("section", `wb-section${more ? ` ${more}` : ""}`, pages[page]);
+      const head = make("h4", "", box, title);
+      if (frame.tables[name]) this.tables[name] = new Table(box, name, frame.tables[name]);
+      return { box, head };
+    };
+    const prices = section("trading", "Price", "", "wb-wide");
+    const choice = part("select", "wb-choice", "instrument", prices.head);
+    choice.setAttribute("aria-label", "instrument of the price chart");
+    choice.onchange = () => this.showInstrument();
+    this.choice = choice;
+    const legend = make("span", "wb-legend", prices.head);
+    make("span", "wb-up", legend, "▲ bought");
+    make("span", "wb-down", legend, "▼ sold");
+    this.price = new Chart(prices.box, "price", this);
+    const profit = section("trading", "Profit", "", "wb-narrow");
+    this.currency = part("select", "wb-choice", "currency", profit.head);
+    this.currency.setAttribute("aria-label", "currency of the profit chart");
+    this.currency.onchange = () => this.showProfit();
+    const lines = make("span", "wb-legend", profit.head);
+    make("span", "wb-line-total", lines, "━ total");
+    make("span", "wb-quiet", lines, "┅ realised");
+    this.profit = new Chart(profit.box, "profit", this);
+    section("trading", "Positions", "positions", "wb-wide");
+    section("trading", "Accounts", "accounts", "wb-narrow");
+    section("orders", "Open orders", "open_orders");
+    section("orders", "Ended orders", "ended_orders");
+    section("orders", "Fills", "fills");
+    section("channels", "Channels", "channels");
+    section("channels", "Engine lanes", "lanes", "wb-lanes");
+    const stalls = section("channels", "Stalls of the loop", "", "wb-stalls");
+    this.noStalls = part("div", "wb-empty", "no-stalls", stalls.box, frame.no_stalls);
+    this.stall = new Chart(stalls.box, "stalls", this);
+    this.exceptions = part("div", "wb-exceptions", "exceptions", section("log", "Exceptions", "").box);
+    this.log = part("div", "wb-log", "log", section("log", "Log", "").box);
+    this.choose(this.tabs[0].name);
+  }
+
+  choose(name) {
+    for (const { name: other, tab, page } of this.tabs) {
+      tab.setAttribute("aria-selected", String(other === name));
+      page.hidden = other !== name;
+    }
+    if (name === "channels") this.drawSparks();
+    if (name === "log") this.log.scrollTop = this.log.scrollHeight;
+    this.chosen = name;
+  }
+
+  // Showing
+
+  show(frame, isWhole) {
+    if (frame.head) this.showHead(frame.head);
+    if (frame.clock !== undefined) setText(this.parts.clock, frame.clock);
+    if (frame.tiles) this.showTiles(frame.tiles);
+    for (const [name, rows] of Object.entries(frame.rows || {})) this.tables[name].show(rows);
+    if (frame.badges) {
+      for (const { name, badge } of this.tabs) {
+        const [text, tone] = frame.badges[name] || ["", ""];
+        setText(badge, text);
+        setClass(badge, `wb-badge wb-${tone || "plain"}`);
+        setHidden(badge, !text);
+      }
+    }
+    this.addSparks(frame.sparks || []);
+    this.addPrices(frame.prices || {}, isWhole);
+    this.addProfit(frame.profit || {}, isWhole);
+    if (frame.marks) this.addMarks(frame.marks);
+    this.addStalls(frame.stalls || [], frame.window, isWhole);
+    if (frame.exceptions) this.showExceptions(frame.exceptions);
+    if (frame.log || isWhole) this.addLog(frame.log || [], isWhole);
+    this.isLast = this.isLast || Boolean(frame.is_last);
+  }
+
+  showHead(head) {
+    const parts = this.parts;
+    setText(parts.trader, head.trader);
+    setText(parts.where, head.where);
+    const present = parts.steps.findIndex((step) => step.dataset.state === head.state);
+    parts.steps.forEach((step, index) => {
+      setClass(step, index < present ? "wb-past" : index === present ? "wb-present" : "");
+      if (index === present) step.setAttribute("aria-current", "step");
+      else step.removeAttribute("aria-current");
+    });
+    parts.strip.dataset.state = head.state;
+    setText(parts.phase, head.phase);
+    for (const [action, button] of Object.entries(parts.actions)) {
+      setHidden(button, head.hidden.includes(action));
+      const isOff = !head.allowed.includes(action);
+      if (button.disabled !== isOff) button.disabled = isOff;
+    }
+    setText(parts.trading, head.trading);
+    setClass(parts.trading, `wb-trading wb-${head.trading_tone}`);
+    this.notices = head.notices;
+  }
+
+  showTiles(tiles) {
+    const box = this.parts.tiles;
+    tiles.forEach(([name, label, value, tone], index) => {
+      let tile = box.children[index];
+      if (!tile) {
+        tile = make("div", "wb-tile", box);
+        make("div", "wb-label", tile, label);
+        part("div", "wb-value", `tile-${name}`, tile);
+      }
+      setText(tile.lastChild, value);
+      setClass(tile, tone ? `wb-tile wb-${tone}` : "wb-tile");
+    });
+  }
+
+  addSparks(points) {
+    const all = this.history.sparks;
+    for (const point of points) {
+      if (all.length && all[all.length - 1][0] === point[0]) all[all.length - 1] = point;
+      else all.push(point);
+    }
+    all.splice(0, Math.max(0, all.length - SPARK_POINTS));
+    if (points.length && this.chosen === "channels") this.drawSparks();
+  }
+
+  drawSparks() {
+    for (const name of ["channels", "lanes"]) {
+      for (const svg of this.tables[name].sparks) {
+        drawSpark(svg, this.history.sparks, Number(svg.dataset.series));
+      }
+    }
+  }
+
+  // Keeps the points of several series, and passes those of the chosen one on to its chart.
+  addSeries(kept, added, isWhole, choice, stream, showAll) {
+    let isNew = isWhole;
+    for (const [name, rows] of Object.entries(added)) {
+      if (!kept[name]) {
+        kept[name] = [];
+        isNew = true;
+      }
+      kept[name].push(...rows);
+      kept[name].splice(0, Math.max(0, kept[name].length - this.most.points));
+      if (!isWhole && name === choice.value) stream(rows);
+    }
+    if (isNew) {
+      this.offer(choice, Object.keys(kept));
+      showAll();
+    }
+  }
+
+  offer(choice, names) {
+    const chosen = choice.value;
+    if (choice.options.length !== names.length) {
+      choice.replaceChildren(...names.map((name) => new Option(name, name)));
+      if (names.includes(chosen)) choice.value = chosen;
+    }
+    choice.hidden = !names.length;
+    choice.disabled = names.length < 2;
+  }
+
+  addPrices(added, isWhole) {
+    const names = ["t", "bid", "ask", "mid"];
+    const stream = (rows) =>
+      this.price.stream("prices", columns(names, rows), this.most.points, () => this.pricesNow());
+    this.addSeries(this.history.prices, added, isWhole, this.choice, stream, () =>
+      this.showInstrument(),
+    );
+  }
+
+  pricesNow() {
+    return columns(["t", "bid", "ask", "mid"], this.history.prices[this.choice.value] || []);
+  }
+
+  showInstrument() {
+    this.price.set("prices", this.pricesNow());
+    this.showMarks();
+  }
+
+  addMarks(rows) {
+    this.history.marks.push(...rows);
+    this.history.marks.splice(0, Math.max(0, this.history.marks.length - this.most.points));
+    this.showMarks();
+  }
+
+  showMarks() {
+    const here = this.history.marks.filter((row) => row[0] === this.choice.value);
+    for (const side of ["buy", "sell"]) {
+      const rows = here.filter((row) => row[1] === side).map((row) => row.slice(2));
+      this.price.set(side, columns(["t", "price", "text"], rows));
+    }
+  }
+
+  addProfit(added, isWhole) {
+    const stream = (rows) =>
+      this.profit.stream("profit", columns(["t", "total", "realised"], rows), this.most.points, () =>
+        this.profitNow(),
+      );
+    this.addSeries(this.history.profit, added, isWhole, this.currency, stream, () =>
+      this.showProfit(),
+    );
+  }
+
+  profitNow() {
+    return columns(["t", "total", "realised"], this.history.profit[this.currency.value] || []);
+  }
+
+  showProfit() {
+    this.profit.set("profit", this.profitNow());
+  }
+
+  addStalls(rows, span, isWhole) {
+    const all = this.history.stalls;
+    if (rows.length || isWhole) {
+      all.push(...rows);
+      all.splice(0, Math.max(0, all.length - this.most.points));
+      this.stall.set("stalls", columns(["t", "end", "seconds", "text"], all));
+      setHidden(this.noStalls, all.length > 0);
+      setHidden(this.stall.element, !all.length);
+    }
+    if (span) this.stall.window(...span);
+  }
+
+  showExceptions(texts) {
+    this.exceptions.replaceChildren();
+    if (!texts.length) make("div", "wb-empty", this.exceptions, "None.");
+    for (const text of texts) make("pre", "", this.exceptions, text);
+  }
+
+  addLog(lines, isWhole) {
+    const box = this.log;
+    // Whoever has scrolled up reads: new lines must not pull that away.
+    const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
+    if (isWhole) box.replaceChildren();
+    for (const [time, level, text] of lines) {
+      const line = make("div", `wb-log-line wb-${level.toLowerCase()}`, box);
+      make("span", "wb-quiet", line, time);
+      make("span", "wb-level", line, level.toLowerCase());
+      make("span", "wb-message", line, text);
+    }
+    while (box.childElementCount > this.most.log_lines) box.firstChild.remove();
+    if (!box.childElementCount) make("div", "wb-empty", box, "Nothing yet.");
+    else if (box.childElementCount > 1) box.querySelector(":scope > .wb-empty")?.remove();
+    if (isAtEnd) box.scrollTop = box.scrollHeight;
+  }
+
+  // Notices: what Python says, what is asked for, and whether Python says anything at all.
+
+  press(action, label) {
+    this.presses += 1;
+    for (const [number, one] of this.pressed) if (one.done) this.pressed.delete(number);
+    this.pressed.set(this.presses, { label, at: performance.now() });
+    this.send("press", { action, number: this.presses });
+    this.watch();
+  }
+
+  takeReply({ number, text, tone }) {
+    const pressed = this.pressed.get(number);
+    if (!pressed) return;
+    if (text) Object.assign(pressed, { done: true, text, tone, until: performance.now() + 8000 });
+    else this.pressed.delete(number);
+    this.watch();
+  }
+
+  watch() {
+    if (!this.parts || this.isGone) return;
+    const now = performance.now();
+    const shown = [...(this.notices || [])];
+    if (this.failure) shown.push(["failed", "bad", this.failure]);
+    for (const [number, one] of this.pressed) {
+      if (one.done && one.tone !== "bad" && now > one.until) this.pressed.delete(number);
+      else if (one.done) shown.push([`press-${number}`, one.tone, one.text]);
+      else if (now - one.at > UNREAD_AFTER_MS) {
+        const seconds = ((now - one.at) / 1000).toFixed(0);
+        const text = `${one.label}: asked ${seconds} s ago. The kernel has not answered yet; where a cell is running, interrupt it (■) to let this through.`;
+        shown.push([`press-${number}`, "warn", text]);
+      }
+    }
+    const silent = now - this.last;
+    if (this.isClosed) {
+      shown.push(["closed", "plain", "This dashboard is closed. node.dashboard() opens it again."]);
+    } else if (silent > SILENT_AFTER_MS && !this.isLast && !document.hidden) {
+      const text = `No news from the kernel for ${(silent / 1000).toFixed(0)} s: what is shown here is old.`;
+      shown.push(["silent", "warn", text]);
+    }
+    this.root.classList.toggle("wb-old", Boolean(this.isClosed) || (silent > SILENT_AFTER_MS && !this.isLast));
+    this.showNotices(shown);
+  }
+
+  showNotices(shown) {
+    const box = this.parts.notices;
+    while (box.childElementCount > shown.length) box.lastChild.remove();
+    shown.forEach(([name, tone, text], index) => {
+      const line = box.children[index] || part("div", "", "", box);
+      line.dataset.wb = `notice-${name}`;
+      setClass(line, `wb-notice wb-${tone}`);
+      line.setAttribute("role", tone === "bad" ? "alert" : "status");
+      setText(line, text);
+    });
+  }
+
+  paint() {
+    for (const chart of [this.price, this.profit, this.stall]) chart?.paint();
+  }
+
+  close() {
+    this.isClosed = true;
+    if (!this.parts) setText(this.waiting, "This dashboard is closed. node.dashboard() opens it again.");
+    for (const button of this.root.querySelectorAll(".wb-button, .wb-close")) button.disabled = true;
+    this.watch();
+  }
+
+  remove() {
+    this.isGone = true;
+    if (!this.isClosed) this.send("bye");
+    for (const undo of this.undo) undo();
+    for (const chart of [this.price, this.profit, this.stall]) chart?.remove();
+  }
+}
+
+function render({ model, el }) {
+  const view = new DashboardView(model, el);
+  return () => view.remove();
+}
+
+export default { render };

@@ -1,0 +1,217 @@
+"""The dashboard's tables: what their columns are called, and each row as text.
+
+A row is `(key, tone, cells)`: the key tells it from others, the tone is `""`, `dim` or `warn`. A
+column is `(title, kind, help)`; its kind says how it is shown:
+
+    text    to the left
+    long    to the left, cut where it is too long, whole on hover
+    number  to the right
+    signed  to the right, green or red by its sign
+    spark   a line of the last minutes; the cell is the number of its series
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from workbench.jupyter.dashboard.amounts import amount, count, duration, money, rate, time_of_day
+from workbench.node.snapshots import (
+    AccountRow,
+    FillRow,
+    NodeSnapshot,
+    OrderRow,
+    PositionRow,
+)
+
+Row = tuple[str, str, tuple[str, ...]]
+Column = tuple[str, str, str]
+
+_SHOWN_FILLS = 50
+_ORDER: tuple[Column, ...] = (
+    ("Time", "text", "of its latest change, UTC"),
+    ("Order", "text", "the client order id"),
+    ("Strategy", "text", ""),
+    ("Instrument", "text", ""),
+    ("Side", "text", ""),
+    ("Type", "text", ""),
+    ("Quantity", "number", ""),
+    ("Filled", "number", "how much of it is filled"),
+    ("Price", "number", "the limit price"),
+    ("Trigger", "number", "the price at which it becomes active"),
+    ("Status", "text", ""),
+)
+_RATE: Column = ("Rate", "spark", "messages out, the last four minutes; each line has its own scale")
+
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "channels": (
+        ("Channel", "text", "the five queues to and from the node's loop, the most urgent first"),
+        ("Waiting", "number", "messages that wait now"),
+        ("Depth", "spark", "messages that waited, the last four minutes; each line has its scale"),
+        ("In /s", "number", "messages put a second"),
+        ("Out /s", "number", "messages handled a second"),
+        _RATE,
+        ("Most", "number", "high-water mark: the most that ever waited"),
+        ("Oldest", "number", "how long the oldest one that waits has waited"),
+        ("Hop p50", "number", "from put to handled: half of all messages took less"),
+        ("Hop p99", "number", "from put to handled: 99 of 100 messages took less"),
+        ("Drops", "number", "messages dropped unhandled"),
+    ),
+    "lanes": (
+        ("Lane", "text", "the eight entrances of the engines"),
+        ("Waiting", "number", "messages that wait now"),
+        ("In /s", "number", "messages put a second"),
+        ("Out /s", "number", "messages handled a second"),
+        _RATE,
+        ("Most", "number", "high-water mark: the most that ever waited"),
+        ("Handled", "number", "messages handled so far"),
+    ),
+    "open_orders": _ORDER,
+    "ended_orders": (*_ORDER, ("Reason", "long", "why it was denied, rejected or cancelled")),
+    "fills": (
+        ("Time", "text", "UTC"),
+        ("Order", "text", "the client order id"),
+        ("Strategy", "text", ""),
+        ("Instrument", "text", ""),
+        ("Side", "text", ""),
+        ("Quantity", "number", ""),
+        ("Price", "number", ""),
+        ("Commission", "number", ""),
+    ),
+    "positions": (
+        ("Instrument", "text", ""),
+        ("Strategy", "text", ""),
+        ("Side", "text", ""),
+        ("Quantity", "number", "held; of a closed one the most that was held"),
+        ("Opened at", "number", "average price it was opened at"),
+        ("Closed at", "number", "average price it was closed at"),
+        ("Unrealised", "signed", "profit if it were closed at the present price"),
+        ("Realised", "signed", "profit of what was closed, commissions included"),
+    ),
+    "accounts": (
+        ("Account", "text", ""),
+        ("", "text", ""),
+        ("Total", "number", ""),
+        ("Locked", "number", "kept for open orders and positions"),
+        ("Free", "number", "what can be traded with"),
+    ),
+}
+"""The columns of each table."""
+
+EMPTY: Mapping[str, str] = {
+    "channels": "The channels are made when the node is built.",
+    "lanes": "The lanes are made when the node is built.",
+    "open_orders": "No order is open.",
+    "ended_orders": "No order has ended yet.",
+    "fills": "No fills yet.",
+    "positions": "No positions yet.",
+    "accounts": "No account is known yet.",
+}
+"""What stands in each table while it has no rows."""
+
+SERIES_OF_LANES = 10
+"""The first series of the lanes; before it are depth and rate of each of the five channels."""
+
+
+def channel_rows(snapshot: NodeSnapshot, rates: Mapping[str, tuple[float, float]]) -> list[Row]:
+    """Return the channels; `rates` are messages in and out a second, by name."""
+    rows: list[Row] = []
+    for index, one in enumerate(snapshot.channels):
+        rate_in, rate_out = rates.get(one.name, (0.0, 0.0))
+        is_behind = (one.oldest_age_ns or 0) > 1_000_000_000
+        cells = (
+            *(one.name.replace("_", " "), count(one.depth), str(2 * index)),
+            *(rate(rate_in), rate(rate_out), str(2 * index + 1), count(one.high_water)),
+            *(duration(one.oldest_age_ns), duration(one.hop_p50_ns), duration(one.hop_p99_ns)),
+            count(one.drops),
+        )
+        rows.append((one.name, "warn" if is_behind or one.drops else "", cells))
+    return rows
+
+
+def lane_rows(snapshot: NodeSnapshot, rates: Mapping[str, tuple[float, float]]) -> list[Row]:
+    """Return the lanes; `rates` are messages in and out a second, by name."""
+    rows: list[Row] = []
+    for index, one in enumerate(snapshot.lanes):
+        rate_in, rate_out = rates.get(one.name, (0.0, 0.0))
+        cells = (
+            *(one.name.replace("_", " "), count(one.depth), rate(rate_in), rate(rate_out)),
+            *(str(SERIES_OF_LANES + index), count(one.high_water), count(one.count_out)),
+        )
+        rows.append((one.name, "dim" if one.is_closed else "", cells))
+    return rows
+
+
+def open_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
+    """Return the orders that are open."""
+    return [(one.client_order_id, "", _order(one)) for one in orders if one.is_open]
+
+
+def ended_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
+    """Return the orders that have ended, each with the reason if it has one."""
+    return [
+        (
+            one.client_order_id,
+            "warn" if one.status in ("denied", "rejected") else "",
+            (*_order(one), one.reason),
+        )
+        for one in orders
+        if not one.is_open
+    ]
+
+
+def _order(one: OrderRow) -> tuple[str, ...]:
+    return (
+        *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.instrument_id, one.side),
+        *(one.order_type.replace("_", " "), amount(one.quantity), amount(one.filled_quantity)),
+        *(amount(one.price), amount(one.trigger_price), one.status.replace("_", " ")),
+    )
+
+
+def fill_rows(fills: tuple[FillRow, ...]) -> list[Row]:
+    """Return the latest fills, the newest first."""
+    return [
+        (
+            f"{one.trade_id} {one.client_order_id}",
+            "",
+            (
+                *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.instrument_id),
+                *(one.side, amount(one.quantity), amount(one.price)),
+                f"{amount(one.commission)} {one.commission_currency}",
+            ),
+        )
+        for one in reversed(fills[-_SHOWN_FILLS:])
+    ]
+
+
+def position_rows(positions: Iterable[PositionRow]) -> list[Row]:
+    """Return the positions, those closed dimmed."""
+    return [
+        (
+            # Of a netting account's position there may be several lives under one id.
+            f"{one.position_id} {one.opened}",
+            "" if one.is_open else "dim",
+            (
+                *(one.instrument_id, one.strategy_id, one.side if one.is_open else "closed"),
+                amount(one.quantity if one.is_open else one.peak_quantity),
+                *(amount(one.average_open), amount(one.average_close)),
+                money(one.unrealized_pnl) if one.is_open else "",
+                f"{money(one.realized_pnl)} {one.currency}",
+            ),
+        )
+        for one in positions
+    ]
+
+
+def account_rows(accounts: Iterable[AccountRow]) -> list[Row]:
+    """Return each currency of each account, then the margins that instruments tie up."""
+    rows: list[Row] = []
+    for account in accounts:
+        name = account.account_id
+        for one in account.balances:
+            cells = (name, one.currency, amount(one.total), amount(one.locked), amount(one.free))
+            rows.append((f"{name} {one.currency}", "", cells))
+        for margin in account.margins:
+            held = f"{amount(margin.initial)} {margin.currency}"
+            cells = ("", f"margin of {margin.instrument_id}", "", held, "")
+            rows.append((f"{name} margin {margin.instrument_id}", "dim", cells))
+    return rows
