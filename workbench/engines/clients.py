@@ -109,6 +109,7 @@ class ExecutionClient(ABC):
         capabilities: What it can be given.
         order_management: How its account's fills make positions: NETTING, one per instrument and
             strategy, or HEDGING, one per order or as named.
+        is_simulated: Whether its orders go to no real venue.
     """
 
     client_id: ClientId
@@ -116,6 +117,7 @@ class ExecutionClient(ABC):
     account_id: AccountId
     capabilities: Capabilities = ALL_CAPABILITIES
     order_management: OrderManagement = OrderManagement.NETTING
+    is_simulated: bool = False
 
     def use_rates(self, convert: Convert) -> None:  # noqa: B027  # most accounts are kept elsewhere
         """Take the node's rates of exchange, for an account that the client itself keeps."""

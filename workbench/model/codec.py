@@ -52,6 +52,7 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     e.AccountState,
     e.TimeEvent,
     e.LoopStalled,
+    e.StrategySwapped,
     k.TradingStateChanged,
     k.LossLimitReached,
     c.Subscribe,

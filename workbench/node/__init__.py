@@ -13,6 +13,7 @@ from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import ReconciliationError
 from workbench.node.registry import nodes
 from workbench.node.setups import as_strategies, as_venues, sandbox
+from workbench.node.swapping import SwapReport
 from workbench.node.synthetic import Synthetic
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ReconciliationError",
     "Replay",
     "Simulated",
+    "SwapReport",
     "Synthetic",
     "TradingNode",
     "TradingNodeConfig",

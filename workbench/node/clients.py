@@ -124,6 +124,8 @@ class Simulated:
         instruments: What it lists; more may come from the data client.
     """
 
+    is_simulated = True
+
     def __init__(self, venue: SimulatedVenue, instruments: Sequence[Instrument]) -> None:
         self.venue = venue.for_instruments(list(instruments))
 

@@ -27,6 +27,7 @@ from workbench.node.registry import register
 from workbench.node.session import Session
 from workbench.node.snapshot_taking import Snapshots
 from workbench.node.snapshots import NodeSnapshot
+from workbench.node.swapping import SwapReport, swap_strategy
 from workbench.node.views import NodeFrames, NodeViews
 from workbench.node.waiting import is_loop_running
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
@@ -499,6 +500,24 @@ class TradingNode(NodeFrames):
 
     def _call(self, function: Callable[[], _T], timeout_s: float) -> _T:
         return exactly(function) if self._host is None else self._host.call(function, timeout_s)
+
+    def swap_strategy(self, which: Actor | str, kind: type[Actor]) -> SwapReport:
+        """Let a strategy go on with the code of another class, between two messages.
+
+        The object keeps its state: attributes, indicators, position, open orders, timers and
+        subscriptions; `on_start` does not run again. A parameter that has its default takes the new
+        one. The exchange is noted in the event log. If the class cannot take over, nothing changes.
+
+        Args:
+            which: The strategy, its id (`Cross-001`), or its class's name.
+            kind: The class it is to be of.
+
+        Raises:
+            ConfigError: If there is no such strategy, or the class cannot take over; says why.
+            LifecycleError: If the node is live or disposed of.
+            ThreadError: If the node's loop does not answer within ten seconds.
+        """
+        return swap_strategy(self, which, kind)
 
     # Looks
 

@@ -30,6 +30,8 @@ class SimulatedExecutionClient(ExecutionClient):
         send_event: Takes execution events.
     """
 
+    is_simulated = True
+
     def __init__(
         self, exchange: SimulatedExchange, clock: Clock, send_event: Callable[[Any], None]
     ) -> None:

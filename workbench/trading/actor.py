@@ -21,7 +21,12 @@ from workbench.model.data import (
     Quote,
     Trade,
 )
-from workbench.model.errors import ConfigError, LifecycleError, StrategyError
+from workbench.model.errors import (
+    CALLBACK_FAILURES,
+    ConfigError,
+    LifecycleError,
+    StrategyError,
+)
 from workbench.model.events import TimeEvent
 from workbench.model.identifiers import ComponentId
 from workbench.model.instruments import Instrument
@@ -174,7 +179,7 @@ class Actor(DataAccess):
             LifecycleError: If it is part of another one that still runs.
             ConfigError: If a parameter was changed after it was made, or a callback is misspelt.
         """
-        _check_spelling(type(self))
+        check_spelling(type(self))
         for name, value in self.parameters.items():
             now = getattr(self, name, None)
             if now is not value and (type(now) is not type(value) or now != value):
@@ -249,6 +254,11 @@ class Actor(DataAccess):
         self.core.data.drop_subscriber(self.component_id, self.clock.timestamp_ns())
         self.clock.cancel_all()
 
+    def refresh_callbacks(self) -> None:
+        """Take note that the class is another now; called when its code is exchanged."""
+        if self._core is not None:
+            self._core.data.refresh(self.component_id)
+
     def call(self, name: str, callback: Callable[..., None], *event: Any) -> None:
         """Run a callback; its exception comes out with both names and the event.
 
@@ -257,7 +267,7 @@ class Actor(DataAccess):
         """
         try:
             callback(*event)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise StrategyError(
                 self.component_id, name, event[0] if event else None, error
             ) from error
@@ -335,7 +345,7 @@ def _made(cls: type[Actor], parameters: dict[str, Any]) -> Actor:
     return cls(**parameters)
 
 
-def _check_spelling(cls: type[Actor]) -> None:
+def check_spelling(cls: type[Actor]) -> None:
     """Refuse a method that looks like a callback nobody would call.
 
     Raises:

@@ -27,6 +27,7 @@ class ActorClock:
         self._clock = core.clock
         self._actor = actor
         self._prefix = f"{actor.component_id}:"
+        self._methods: dict[str, str] = {}
 
     def timestamp_ns(self) -> int:
         """Return the time in nanoseconds since the Unix epoch, UTC."""
@@ -55,6 +56,7 @@ class ActorClock:
         _check_timer(name, callback)
         due = moment_ns(at, f"alert {name!r}: `at`")
         self._clock.set_alert(self._prefix + name, due, self._guarded(callback))
+        self._note(name, callback)
 
     def set_timer(
         self,
@@ -95,6 +97,7 @@ class ActorClock:
             start_ns=start_ns,
             stop_ns=stop_ns,
         )
+        self._note(name, callback)
 
     def cancel_timer(self, name: str) -> bool:
         """Stop a timer or alert; return whether there was one.
@@ -112,23 +115,33 @@ class ActorClock:
         names = self._clock.timer_names
         return [n.removeprefix(self._prefix) for n in names if n.startswith(self._prefix)]
 
+    @property
+    def methods(self) -> dict[str, str]:
+        """Return the running timers that call a method of the actor, and that method's name."""
+        return {name: self._methods[name] for name in self.timer_names if name in self._methods}
+
     def cancel_all(self) -> None:
         """Stop all of this actor's timers."""
         for name in self.timer_names:
             self.cancel_timer(name)
 
+    def _note(self, timer: str, callback: Callable[[TimeEvent], None] | None) -> None:
+        self._methods.pop(timer, None)
+        if callback is None or getattr(callback, "__self__", None) is self._actor:
+            self._methods[timer] = getattr(callback, "__name__", "on_time_event")
+
     def _guarded(self, callback: Callable[[TimeEvent], None] | None) -> Callable[[TimeEvent], None]:
         actor = self._actor
         chosen = actor.on_time_event if callback is None else callback
-        name = (
-            "on_time_event" if callback is None else getattr(callback, "__name__", repr(callback))
-        )
+        name = getattr(chosen, "__name__", repr(chosen))
+        is_method = getattr(chosen, "__self__", None) is actor
 
         def fire(event: TimeEvent) -> None:
             if not actor.is_running:
                 return  # it fell due before the actor stopped, and was handled after
             own = TimeEvent(event.name.removeprefix(self._prefix), event.ts_event, event.ts_init)
-            actor.call(name, chosen, own)
+            # Looked up anew: the actor's code may be another than when the timer was set.
+            actor.call(name, getattr(actor, name, chosen) if is_method else chosen, own)
 
         return fire
 

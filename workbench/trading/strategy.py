@@ -114,7 +114,17 @@ class Strategy(Actor):
         owner = str(len(core.actors) + 1)
         ids = ClientOrderIds(core.run_tag, owner)
         self._factory = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
-        self._callbacks: _Callbacks = {
+        self._callbacks: _Callbacks = self._resolved()
+
+    def refresh_callbacks(self) -> None:
+        """Take note that the class is another now; called when its code is exchanged."""
+        super().refresh_callbacks()
+        if self._core is not None and self.state is not ComponentState.FAULTED:
+            self._callbacks = self._resolved()
+
+    def _resolved(self) -> _Callbacks:
+        """Return what takes each kind of event."""
+        return {
             **{
                 kind: self._overridden(name, "on_order_event")
                 for kind, name in _ORDER_CALLBACKS.items()
