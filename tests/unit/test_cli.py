@@ -19,9 +19,9 @@ import pytest
 import workbench as wb
 from workbench.cli import main
 from workbench.cli.run import StopOnSignals, _drive, status_line
-from workbench.cli.strategies import make_strategy, parse_parameters
 from workbench.model.enums import OrderSide
 from workbench.model.errors import ConfigError
+from workbench.research.strategy_names import make_strategy, parse_parameters
 
 STRATEGIES = """
 import workbench as wb

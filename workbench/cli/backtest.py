@@ -6,9 +6,10 @@ import argparse
 import sys
 import traceback
 
-from workbench.cli import inputs, tables
-from workbench.cli.inputs import Subparsers
-from workbench.cli.strategies import make_strategy
+from workbench.cli import tables
+from workbench.cli.subparsers import Subparsers
+from workbench.research import options
+from workbench.research.strategy_names import make_strategy
 
 
 def add(subparsers: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -21,11 +22,11 @@ def add(subparsers: Subparsers, common: argparse.ArgumentParser) -> None:
         " --data bid=bid.csv --data ask=ask.csv --out results",
         parents=[common],
     )
-    inputs.add_strategy(parser)
-    inputs.add_data(parser, required=True)
-    inputs.add_instrument(parser)
-    inputs.add_data_format(parser)
-    inputs.add_venue(parser)
+    options.add_strategy(parser)
+    options.add_data(parser, required=True)
+    options.add_instrument(parser)
+    options.add_data_format(parser)
+    options.add_venue(parser)
     parser.add_argument(
         "--out", metavar="DIR", help="write orders, fills, positions, account and equity as CSV"
     )
@@ -38,9 +39,9 @@ def backtest(arguments: argparse.Namespace) -> int:
     from workbench.research import backtest as run_backtest
 
     strategy = make_strategy(arguments.strategy, arguments.parameter)
-    instruments = inputs.instruments_of(arguments)
-    venues = inputs.venues_of(arguments, instruments)
-    data = inputs.data_of(arguments, instruments)
+    instruments = options.instruments_of(arguments)
+    venues = options.venues_of(arguments, instruments)
+    data = options.data_of(arguments, instruments)
     folder = None if arguments.out is None else tables.make_folder(arguments.out)
     result = run_backtest(
         strategy,

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
-from workbench.cli.inputs import Subparsers
 from workbench.cli.kernels import KernelError, ScratchKernel, cancelled_by_signals
 from workbench.cli.package import PACKAGE
 from workbench.cli.page import as_page
+from workbench.cli.subparsers import Subparsers
 from workbench.cli.tables import make_folder
 from workbench.model.errors import ConfigError
 

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.cli.demo import error_text, output_text
-from workbench.cli.inputs import Subparsers
 from workbench.cli.kernels import KernelError, ScratchKernel, cancelled_by_signals
 from workbench.cli.package import PACKAGE, VERSION
+from workbench.cli.subparsers import Subparsers
 
 DISTRIBUTION = "trading-workbench"
 NEEDED = (

@@ -19,8 +19,8 @@ import traceback
 from collections.abc import Sequence
 
 from workbench.cli import backtest, demo, doctor, run
-from workbench.cli.inputs import Subparsers
 from workbench.cli.package import VERSION
+from workbench.cli.subparsers import Subparsers
 from workbench.model.errors import StrategyError, WorkbenchError
 
 COMMANDS = "workbench.commands"

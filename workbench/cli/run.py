@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from workbench.cli import inputs, tables
-from workbench.cli.inputs import Subparsers
-from workbench.cli.strategies import make_strategy
+from workbench.cli import tables
+from workbench.cli.subparsers import Subparsers
 from workbench.model.errors import ConfigError, StrategyError, WorkbenchError
 from workbench.model.instruments import Instrument
 from workbench.node import NodePhase, Replay, Synthetic, TradingNode, sandbox
+from workbench.research import options
+from workbench.research.strategy_names import make_strategy
 from workbench.runtime.lifecycle import NodeState
 
 
@@ -33,23 +34,16 @@ def add(subparsers: Subparsers, common: argparse.ArgumentParser) -> None:
         " --tick 0.01 --for 60",
         parents=[common],
     )
-    inputs.add_strategy(parser)
+    options.add_strategy(parser)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--synthetic", action="store_true", help="a made-up market on the live clock"
     )
-    inputs.add_data(source, required=False)
-    inputs.add_instrument(parser)
-    made_up = parser.add_argument_group("synthetic market")
-    made_up.add_argument("--rate", type=float, help="quotes a second; default: 10")
-    made_up.add_argument("--seed", type=int, help="of the random walk; default: 1")
-    made_up.add_argument("--start-price", type=float, help="default: 100")
-    replay = parser.add_argument_group("replay")
-    replay.add_argument(
-        "--speed", type=float, help="how many times real speed; default: as fast as it is handled"
-    )
-    inputs.add_data_format(parser)
-    inputs.add_venue(parser)
+    options.add_data(source, required=False)
+    options.add_instrument(parser)
+    options.add_market(parser)
+    options.add_data_format(parser)
+    options.add_venue(parser)
     parser.add_argument(
         "--for", dest="for_s", type=float, metavar="SECONDS", help="stop after so long by itself"
     )
@@ -71,12 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run it; return 0, or 1 if the node failed."""
     _check_times(arguments)
     strategy = make_strategy(arguments.strategy, arguments.parameter)
-    instruments = inputs.instruments_of(arguments)
+    instruments = options.instruments_of(arguments)
     node = sandbox(
         strategy,
         data=_market(arguments, instruments),
         instrument=instruments,
-        venue=inputs.venues_of(arguments, instruments),
+        venue=options.venues_of(arguments, instruments),
     )
     folder = None if arguments.out is None else tables.make_folder(arguments.out)
     with StopOnSignals(node) as signals:
@@ -108,18 +102,11 @@ def _check_times(arguments: argparse.Namespace) -> None:
 
 def _market(arguments: argparse.Namespace, instruments: Sequence[Instrument]) -> Synthetic | Replay:
     """Return the factory of the data client that the options describe."""
-    made_up = ("rate", "seed", "start_price")
-    stored = ("speed", "kind", "tz", "interval", "stamp", "symbol", "start", "end")
-    for name in stored if arguments.synthetic else made_up:
-        if getattr(arguments, name) is not None:
-            needed = "--data" if arguments.synthetic else "--synthetic"
-            raise ConfigError(f"--{name.replace('_', '-')} goes with {needed}")
+    options.check_market(arguments, arguments.synthetic, ("--synthetic", "--data"))
     if arguments.synthetic:
-        given = {name: getattr(arguments, name) for name in made_up}
-        options: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
-        return Synthetic(instruments, **options)
+        return options.synthetic_call(arguments, instruments).make()
     return Replay(
-        inputs.data_of(arguments, instruments),
+        options.data_of(arguments, instruments),
         instruments,
         speed=arguments.speed,
         start=arguments.start,

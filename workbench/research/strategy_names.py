@@ -1,4 +1,4 @@
-"""A strategy as the command line names it: where its class is, and its parameters as text."""
+"""A strategy as text names it: where its class is, and its parameters."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from workbench.model.errors import ConfigError
+from workbench.research.calls import Call
 from workbench.trading import Actor, Strategy
 
 _GROUPED = re.compile(r"[+-]?\d+(_\d+)+(\.\d+)?")
@@ -31,8 +32,16 @@ def make_strategy(where: str, parameters: Iterable[str]) -> Actor:
     Raises:
         ConfigError: If there is no such class, or a parameter does not fit it.
     """
-    kind = strategy_class(where)
-    return kind(**parse_parameters(kind, parameters))
+    return strategy_call(strategy_class(where), parameters).make()
+
+
+def strategy_call(kind: type[Actor], parameters: Iterable[str]) -> Call[Actor]:
+    """Return what makes a strategy of a class; `parameters` as for `make_strategy`.
+
+    Raises:
+        ConfigError: If a parameter does not fit.
+    """
+    return Call(kind.__name__, kind, **parse_parameters(kind, parameters))
 
 
 def strategy_class(where: str) -> type[Actor]:

@@ -1,9 +1,9 @@
-"""Instruments, data and venues as the command line spells them."""
+"""Strategies, instruments, data and venues as options spell them: of a command, of a magic."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,12 @@ from workbench.model.enums import PriceType
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import InstrumentId
 from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, Instrument
+from workbench.node import Synthetic
+from workbench.research.calls import Call, one_or_list
 from workbench.sim import SimulatedVenue
 
 if TYPE_CHECKING:
     from workbench.history import Dataset
-
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
-else:
-    Subparsers = Any
 
 _KINDS = ("bars", "quotes", "trades")
 _PRICES = tuple(price.value for price in PriceType)
@@ -29,6 +27,12 @@ _TYPES: dict[str, type[CurrencyPair | CryptoPerpetual | Equity]] = {
 }
 
 
+_MADE_UP = ("rate", "seed", "start_price")
+_STORED = ("speed", "kind", "tz", "interval", "stamp", "symbol", "start", "end")
+VENUE_DEFAULTS = {"account_type": "margin", "leverage": "1", "latency_ns": 0, "fill_on": "close"}
+"""The settings of a simulated venue where none was given."""
+
+
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     """Add the strategy and its parameters."""
     parser.add_argument(
@@ -36,6 +40,11 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
         metavar="STRATEGY",
         help="path/to/file.py:ClassName or package.module:ClassName",
     )
+    add_parameters(parser)
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add a strategy's parameters."""
     parser.add_argument(
         *("-p", "--parameter"),
         action="append",
@@ -45,13 +54,13 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_instrument(parser: argparse.ArgumentParser) -> None:
+def add_instrument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what is traded."""
     group = parser.add_argument_group("instrument")
     group.add_argument(
         "--instrument",
         action="append",
-        required=True,
+        required=required,
         metavar="SYMBOL.VENUE",
         help="such as GBP/USD.FXCM; once for each, with the same properties below",
     )
@@ -93,6 +102,18 @@ def add_data_format(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--end", metavar="TIME", help="run until before then")
 
 
+def add_market(parser: argparse.ArgumentParser) -> None:
+    """Add how a market is made up, and how fast history is replayed."""
+    made_up = parser.add_argument_group("synthetic market")
+    made_up.add_argument("--rate", type=float, help="quotes a second; default: 10")
+    made_up.add_argument("--seed", type=int, help="of the random walk; default: 1")
+    made_up.add_argument("--start-price", type=float, help="default: 100")
+    replay = parser.add_argument_group("replay")
+    replay.add_argument(
+        "--speed", type=float, help="how many times real speed; default: as fast as it is handled"
+    )
+
+
 def add_venue(parser: argparse.ArgumentParser) -> None:
     """Add how fills are simulated."""
     group = parser.add_argument_group("simulated venue")
@@ -115,12 +136,11 @@ def add_venue(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def instruments_of(arguments: argparse.Namespace) -> list[Instrument]:
-    """Return the instruments.
+def instrument_calls(arguments: argparse.Namespace) -> list[Call[Instrument]]:
+    """Return what defines each instrument.
 
     Raises:
-        InstrumentError: If a definition is inconsistent.
-        ConfigError: If it cannot be read.
+        ConfigError: If an option does not fit.
     """
     options = {
         "price_increment": arguments.tick,
@@ -135,8 +155,36 @@ def instruments_of(arguments: argparse.Namespace) -> list[Instrument]:
             )
         options["currency"] = arguments.currency
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    define = _TYPES[arguments.type].define
-    return [define(name, **given) for name in dict.fromkeys(arguments.instrument)]
+    kind = _TYPES[arguments.type]
+    define: Callable[..., Instrument] = kind.define
+    return [
+        Call(f"wb.{kind.__name__}.define", define, name, **given)
+        for name in dict.fromkeys(arguments.instrument)
+    ]
+
+
+def instruments_of(arguments: argparse.Namespace) -> list[Instrument]:
+    """Return the instruments.
+
+    Raises:
+        InstrumentError: If a definition is inconsistent.
+        ConfigError: If it cannot be read.
+    """
+    return [call.make() for call in instrument_calls(arguments)]
+
+
+def venue_calls(
+    arguments: argparse.Namespace, instruments: Sequence[Instrument]
+) -> list[Call[SimulatedVenue]]:
+    """Return what makes a simulated venue, with the same settings, for each instrument's venue."""
+    given = {name: getattr(arguments, name) for name in VENUE_DEFAULTS}
+    given = {name: value for name, value in given.items() if value != VENUE_DEFAULTS[name]}
+    if arguments.balance:
+        given["starting_balances"] = arguments.balance
+    return [
+        Call("wb.SimulatedVenue", SimulatedVenue, name=str(name), **given)
+        for name in dict.fromkeys(instrument.venue for instrument in instruments)
+    ]
 
 
 def venues_of(
@@ -147,17 +195,43 @@ def venues_of(
     Raises:
         ConfigError: If a setting cannot be read.
     """
-    return [
-        SimulatedVenue(
-            name=name,
-            account_type=arguments.account_type,
-            starting_balances=arguments.balance,
-            leverage=arguments.leverage,
-            latency_ns=arguments.latency_ns,
-            fill_on=arguments.fill_on,
-        )
-        for name in dict.fromkeys(instrument.venue for instrument in instruments)
-    ]
+    return [call.make() for call in venue_calls(arguments, instruments)]
+
+
+def check_market(arguments: argparse.Namespace, is_synthetic: bool, words: tuple[str, str]) -> None:
+    """Refuse options of stored data for a synthetic market, and the other way round.
+
+    Args:
+        arguments: What was given.
+        is_synthetic: Whether the market is made up.
+        words: What asks for a synthetic market, and what for stored data.
+
+    Raises:
+        ConfigError: Naming the option.
+    """
+    for name in _STORED if is_synthetic else _MADE_UP:
+        if getattr(arguments, name) is not None:
+            needed = words[1] if is_synthetic else words[0]
+            raise ConfigError(f"--{name.replace('_', '-')} goes with {needed}")
+
+
+def synthetic_call(arguments: argparse.Namespace, instruments: Sequence[Any]) -> Call[Synthetic]:
+    """Return what makes the synthetic market of some instruments."""
+    given = {name: getattr(arguments, name) for name in _MADE_UP}
+    options = {name: value for name, value in given.items() if value is not None}
+    return Call("wb.Synthetic", Synthetic, one_or_list(list(instruments)), **options)
+
+
+def data_calls(
+    arguments: argparse.Namespace, instruments: Sequence[Instrument]
+) -> list[Call[Dataset]]:
+    """Return what loads the data of each `--data`.
+
+    Raises:
+        DataError: If a file is not there or holds no such data.
+        ConfigError: If a qualifier or an option does not fit.
+    """
+    return [_dataset(text, arguments, instruments) for text in arguments.data]
 
 
 def data_of(arguments: argparse.Namespace, instruments: Sequence[Instrument]) -> list[Dataset]:
@@ -167,12 +241,12 @@ def data_of(arguments: argparse.Namespace, instruments: Sequence[Instrument]) ->
         DataError: If a file is not there or holds no such data.
         ConfigError: If a qualifier or an option does not fit.
     """
-    return [_dataset(text, arguments, instruments) for text in arguments.data]
+    return [call.make() for call in data_calls(arguments, instruments)]
 
 
 def _dataset(
     text: str, arguments: argparse.Namespace, instruments: Sequence[Instrument]
-) -> Dataset:
+) -> Call[Dataset]:
     from workbench.history import bars, quotes, trades
     from workbench.history.names import guess_kind
     from workbench.history.sources import read_source
@@ -189,12 +263,13 @@ def _dataset(
     if kind is None:
         table = one_symbol(read_source(path, arguments.symbol), arguments.symbol)
         kind = guess_kind(table).value
-    if kind == "bars":
-        return bars(path, instrument_id, tz=arguments.tz, symbol=arguments.symbol, **of_bars)
-    if of_bars:
+    if kind != "bars" and of_bars:
         raise ConfigError(f"{path}: {', '.join(of_bars)} is for bars; these are {kind}")
-    load = quotes if kind == "quotes" else trades
-    return load(path, instrument_id, tz=arguments.tz, symbol=arguments.symbol)
+    load = {"bars": bars, "quotes": quotes, "trades": trades}[kind]
+    of_all: dict[str, Any] = {"tz": arguments.tz, "symbol": arguments.symbol}
+    of_all = {name: value for name, value in of_all.items() if value is not None}
+    name = None if instrument_id is None else str(instrument_id)
+    return Call(f"wb.{kind}", load, path, name, **of_all, **of_bars)
 
 
 def _qualified(
