@@ -31,7 +31,12 @@ from workbench.model.commands import (
     Subscribe,
 )
 from workbench.model.data import Bar, BarType
-from workbench.model.errors import ClientError, ConfigError, StrategyError
+from workbench.model.errors import (
+    CALLBACK_FAILURES,
+    ClientError,
+    ConfigError,
+    StrategyError,
+)
 from workbench.model.events import TimeEvent
 from workbench.runtime.clock import Clock
 
@@ -312,7 +317,7 @@ def _comes_after(coming: Bar | None) -> Callable[[Bar], bool]:
 def _give_history(subscriber: DataSubscriber, response: DataResponse) -> None:
     try:
         subscriber.take_history(response)
-    except Exception as error:
+    except CALLBACK_FAILURES as error:
         raise StrategyError(
             subscriber.component_id, "on_historical_data", response, error
         ) from error

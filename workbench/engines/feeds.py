@@ -18,7 +18,7 @@ from workbench.model.data import (
     Quote,
     Trade,
 )
-from workbench.model.errors import StrategyError
+from workbench.model.errors import CALLBACK_FAILURES, StrategyError
 from workbench.model.identifiers import ComponentId, InstrumentId
 from workbench.model.instruments import Instrument
 
@@ -69,7 +69,7 @@ def deliver(
     for subscriber in subscribers:
         try:
             getattr(subscriber, callback)(message)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise StrategyError(subscriber.component_id, callback, message, error) from error
 
 
@@ -171,7 +171,7 @@ class Feed:
         """Hand one subscriber a message that was kept for it."""
         try:
             subscriber.route_of(self.callback, self.key)(message)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise StrategyError(subscriber.component_id, self.callback, message, error) from error
 
     def attach(self, listener: Route) -> bool:
@@ -215,7 +215,7 @@ class Feed:
         assert first is not None
         try:
             first(message)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise StrategyError(ORDER_EMULATOR, self.callback, message, error) from error
         self._others(message)
 
@@ -223,14 +223,14 @@ class Feed:
         for subscriber, route in self._pairs:
             try:
                 route(message)
-            except Exception as error:
+            except CALLBACK_FAILURES as error:
                 raise StrategyError(
                     subscriber.component_id, self.callback, message, error
                 ) from error
         try:
             for listener in self._listeners:
                 listener(message)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise StrategyError(DATA_ENGINE, "aggregation", message, error) from error
 
     def deliver(self, message: Any) -> None:
@@ -239,10 +239,10 @@ class Feed:
             self.handler(message)
         except StrategyError:
             raise
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise self.blamed(message, error) from error
 
-    def blamed(self, message: Any, error: Exception) -> StrategyError:
+    def blamed(self, message: Any, error: BaseException) -> StrategyError:
         """Return what the one subscriber raised, with its name."""
         return StrategyError(self.subscribers[0].component_id, self.callback, message, error)
 
@@ -269,7 +269,7 @@ class QuoteFeed(Feed):
             self.handler(message)
         except StrategyError:
             raise
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise self.blamed(message, error) from error
 
 
@@ -298,7 +298,7 @@ class BarFeed(Feed):
             self.handler(message)
         except StrategyError:
             raise
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             raise self.blamed(message, error) from error
 
 

@@ -70,6 +70,21 @@ class ClientError(WorkbenchError, RuntimeError):
     """A data or execution client failed, or none serves what was asked for."""
 
 
+class BrokenOffError(BaseException):
+    """A KILL broke off a callback that did not return.
+
+    It is no `Exception`: a loop that goes on after every `except Exception` is broken off too.
+    """
+
+    def __str__(self) -> str:
+        """Return what happened, also where nothing was given: a thread is only sent a class."""
+        return super().__str__() or "KILL broke it off: it did not return"
+
+
+CALLBACK_FAILURES = (Exception, BrokenOffError)
+"""What a callback may fail with; its owner is named."""
+
+
 class StrategyError(WorkbenchError, RuntimeError):
     """An exception raised by a strategy or actor, with its name and the event that caused it.
 

@@ -1,4 +1,4 @@
-"""Disconnecting every client, whatever one of them does."""
+"""Disconnecting every client and disposing of every actor, whatever one of them does."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import logging
 import time
 from collections.abc import Iterable
 
+from workbench.model.errors import StrategyError
 from workbench.node.faults import Client, describe
 from workbench.node.waiting import Deadline, at_once, end_tasks, wait_until
+from workbench.trading.actor import Actor
+from workbench.trading.core import TradingCore
 
 _log = logging.getLogger(__name__)
 
@@ -50,3 +53,19 @@ def _problem(task: asyncio.Task[None], client: Client, waited_s: float) -> str:
         return f"{client.client_id} broke off disconnecting"
     error = task.exception()
     return "" if error is None else f"{client.client_id} failed to disconnect: {describe(error)}"
+
+
+def dispose_of(actors: Iterable[Actor], core: TradingCore | None) -> list[StrategyError]:
+    """Dispose of a core's actors, but of none that is part of another one by now.
+
+    Returns:
+        What they raised.
+    """
+    errors: list[StrategyError] = []
+    for actor in () if core is None else actors:
+        if actor.core is core:
+            try:
+                actor.dispose()
+            except StrategyError as error:
+                errors.append(error)
+    return errors

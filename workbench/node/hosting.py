@@ -135,7 +135,7 @@ class Host:
             with suppress(ThreadError):
                 wait_for(self._until_stopped, loop, timeout_s)
         if not self.stopped.is_set():
-            stalled_s = session.watch.stalled_for_ns / 1e9 if session.watch else 0.0
+            stalled_s = session.stalled_for_ns / 1e9
             raise WorkbenchError(
                 f"the node did not stop within {timeout_s:g} s (phase: {session.phase.value}, its"
                 f" loop has not answered for {stalled_s:.1f} s); it goes on stopping"

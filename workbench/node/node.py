@@ -13,22 +13,24 @@ from workbench.model.enums import TradingState, parse_enum
 from workbench.model.errors import (
     ConfigError,
     LifecycleError,
-    StrategyError,
     WorkbenchError,
 )
-from workbench.model.events import LoopStalled, OrderEvent
 from workbench.node import looks, showing
 from workbench.node.builder import build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
+from workbench.node.closing import dispose_of
 from workbench.node.config import TradingNodeConfig
+from workbench.node.facts import NodeFacts
 from workbench.node.hosting import Host, exactly
+from workbench.node.kill import Killing
+from workbench.node.listeners import Listeners
 from workbench.node.phases import NodePhase
 from workbench.node.registry import register
 from workbench.node.session import Session
 from workbench.node.snapshot_taking import Snapshots
-from workbench.node.snapshots import NodeSnapshot
+from workbench.node.snapshots import KillReport
 from workbench.node.swapping import SwapReport, swap_strategy
-from workbench.node.views import NodeFrames, NodeViews
+from workbench.node.views import NodeViews
 from workbench.node.waiting import is_loop_running
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
@@ -37,9 +39,10 @@ from workbench.trading.core import TradingCore
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _ANSWER_S = 10.0
+_WAS_RUN = (NodeState.RUNNING, NodeState.STOPPING, NodeState.STOPPED)
 
 
-class TradingNode(NodeFrames):
+class TradingNode(NodeFacts):
     """Strategies, engines and clients, from `build()` to `dispose()`.
 
     Args:
@@ -67,14 +70,15 @@ class TradingNode(NodeFrames):
         self._data_factories: list[DataClientFactory] = []
         self._exec_factories: list[ExecClientFactory] = []
         self._actors: list[Actor] = []
-        self._listeners: list[Callable[[TradingNode], None]] = []
+        self._listeners = Listeners()
         self._core: TradingCore | None = None
         self._session: Session | None = None
         self._views = NodeViews(self._call)
         self._snapshots = Snapshots(self, self._lock)
         # So that there is one of each phase, whoever asks for it and from which thread.
-        self._listeners.append(Snapshots.see)
+        self._listeners.add(Snapshots.see)
         self._host: Host | None = None
+        self._killing: Killing | None = None
         self._fault_reported = False
 
     # What it is made of
@@ -127,94 +131,14 @@ class TradingNode(NodeFrames):
         allowed = ", ".join(self.allowed) or "nothing"
         return LifecycleError(f"cannot {what} a {self.state.value} node; allowed now: {allowed}")
 
-    # Where it is
-
-    @property
-    def state(self) -> NodeState:
-        """Return where in its lifecycle it is."""
-        return self._lifecycle.state
-
-    @property
-    def phase(self) -> NodePhase:
-        """Return where inside RUNNING or STOPPING it is; `idle` otherwise."""
-        return NodePhase.IDLE if self._session is None else self._session.phase
-
-    @property
-    def allowed(self) -> list[str]:
-        """Return what can be asked for now."""
-        return [t.value for t in self._lifecycle.allowed if t is not NodeTrigger.FINISH]
-
-    @property
-    def fault(self) -> BaseException | None:
-        """Return what went wrong first, or None."""
-        session = self._session
-        return session.faults[0] if session is not None and session.faults else None
-
-    @property
-    def core(self) -> TradingCore:
-        """Return the trading core.
-
-        Raises:
-            LifecycleError: If the node is not built yet.
-        """
-        if self._core is None:
-            raise LifecycleError(f"a {self.state.value} node has no core yet; call build() first")
-        return self._core
-
-    @property
-    def strategies(self) -> list[Actor]:
-        """Return its strategies and actors."""
-        return list(self._actors)
-
-    @property
-    def is_live(self) -> bool:
-        """Return whether its orders may reach a real venue, not only a simulated exchange."""
-        core = self._core
-        ways = self._exec_factories if core is None else core.execution.clients
-        # A factory that does not say so is taken for one of a real venue.
-        return not all(getattr(way, "is_simulated", False) for way in ways)
-
-    @property
-    def is_inside(self) -> bool:
-        """Return whether this is asked by one of the node's own callbacks."""
-        return self._session is not None and self._session.is_inside
-
-    @property
-    def left_open(self) -> list[str]:
-        """Return what was open when it stopped, a sentence each."""
-        return [] if self._session is None else list(self._session.left_open)
-
-    @property
-    def disconnect_failures(self) -> list[str]:
-        """Return what went wrong when its clients were disconnected, a sentence each."""
-        return [] if self._session is None else list(self._session.disconnect_failures)
-
-    @property
-    def stalls(self) -> list[LoopStalled]:
-        """Return the stalls of its loop."""
-        return [] if self._session is None else list(self._session.stalls)
-
-    @property
-    def stale_instruments(self) -> list[str]:
-        """Return the instruments that had no fresh price since the last stall."""
-        return [] if self._session is None else self._session.stale
-
-    @property
-    def trading_state(self) -> TradingState:
-        """Return what risk lets through: ACTIVE, REDUCING or HALTED."""
-        return TradingState.ACTIVE if self._core is None else self._core.risk.trading_state
-
-    @property
-    def refused_events(self) -> list[tuple[OrderEvent, str]]:
-        """Return the order events that could not be applied, each with the reason."""
-        return [] if self._core is None else list(self._core.execution.refused_events)
+    # Changes
 
     def on_change(self, listener: Callable[[TradingNode], None]) -> None:
         """Call `listener(node)` after each change of state or phase, on the node's thread.
 
         A listener that raises is logged and not called again: it only looks on.
         """
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     def _move(self, trigger: NodeTrigger, only_from: NodeState | None = None) -> None:
         """Move along the table; do nothing where the node is not in the state `only_from`."""
@@ -225,23 +149,7 @@ class TradingNode(NodeFrames):
         self._notify()
 
     def _notify(self) -> None:
-        session = self._session
-        loop = None if session is None else session.loop
-        if session is not None and loop is not None and session.thread != threading.get_ident():
-            try:
-                loop.call_soon_threadsafe(self._tell_listeners)
-                return
-            except RuntimeError:
-                pass  # the loop is closed: no thread is the node's any more
-        self._tell_listeners()
-
-    def _tell_listeners(self) -> None:
-        for listener in list(self._listeners):
-            try:
-                listener(self)
-            except Exception:
-                self._listeners.remove(listener)
-                _log.exception("%r failed and is told of no more changes", listener)
+        self._listeners.notify(self, self._session)
 
     def _on_phase(self, phase: NodePhase) -> None:
         if phase is NodePhase.STOPPING:
@@ -263,9 +171,10 @@ class TradingNode(NodeFrames):
             self.config, self._data_factories, self._exec_factories, self._actors, self._on_shutdown
         )
         self._core = self._views.core = built.core
-        self._session = Session(self.config, built, self._on_phase)
+        self._session = Session(self.config, built, self._on_phase, self.serial)
         self._host = Host(self._session, str(self.config.trader_id), self._finish)
         self._snapshots.begin(built.core, self._session, self._host)
+        self._killing = Killing(self, built.core, self._session)
         self._move(NodeTrigger.BUILD)
 
     def _on_shutdown(self, command: ShutdownSystem) -> None:
@@ -339,6 +248,8 @@ class TradingNode(NodeFrames):
                 self._lifecycle.apply(NodeTrigger.FINISH)
             host.stopped.set()
         self.core.is_in_use = False
+        if self._killing is not None:
+            self._killing.end()
         self._notify()
 
     # Stop
@@ -439,7 +350,7 @@ class TradingNode(NodeFrames):
             if self._host is not None:
                 self._host.wait(self.config.timeout_disconnection_s)
         self._check(NodeTrigger.DISPOSE)
-        errors = self._dispose_actors()
+        errors = dispose_of(self._actors, self._core)
         if self._host is not None:
             self._host.join(self.config.timeout_disconnection_s)
         self._move(NodeTrigger.DISPOSE)
@@ -454,16 +365,37 @@ class TradingNode(NodeFrames):
         if on_its_way is None and first is not None:
             raise first
 
-    def _dispose_actors(self) -> list[StrategyError]:
-        """Dispose of its actors, but of none that is part of another node by now."""
-        errors: list[StrategyError] = []
-        for actor in self._actors if self._core is not None else ():
-            if actor.core is self._core:
-                try:
-                    actor.dispose()
-                except StrategyError as error:
-                    errors.append(error)
-        return errors
+    def reset(self) -> TradingNode:
+        """Stop if it runs, dispose of it, and return an equal new node, ready to be built.
+
+        The new one has the same settings, factories of clients and strategy objects; these begin
+        as they were made. In a cell, `node = await node.reset_async()` does not nest the loop.
+
+        Raises:
+            LifecycleError: If one of the node's own callbacks calls.
+            BaseException: What went wrong during the run, if nobody was told; do it once more then.
+        """
+        if self.state in _WAS_RUN:
+            self.stop()
+        return self._renewed()
+
+    async def reset_async(self) -> TradingNode:
+        """Do what `reset` does, awaiting the stop.
+
+        Raises:
+            BaseException: What went wrong during the run, if nobody was told; do it once more then.
+        """
+        if self.state in _WAS_RUN:
+            await self.stop_async()
+        return self._renewed()
+
+    def _renewed(self) -> TradingNode:
+        self.dispose()
+        made = type(self)(self.config)
+        made._data_factories.extend(self._data_factories)
+        made._exec_factories.extend(self._exec_factories)
+        made._actors.extend(self._actors)
+        return made
 
     # Reaching in
 
@@ -480,11 +412,39 @@ class TradingNode(NodeFrames):
             ThreadError: If the node's loop does not answer within ten seconds.
         """
         wanted = parse_enum(TradingState, state, "trading state")
-        core = self.core
+        killing = self._kills()
         if self.state in (NodeState.STOPPED, NodeState.DISPOSED):
             raise self._refusal("set the trading state of")
-        self.call(core.risk.set_trading_state, wanted)
+        self.call(killing.set_state, wanted, killing.count)
         _log.info("trading state of %s: %s", self.config.trader_id, wanted.value)
+
+    def kill(self) -> KillReport:
+        """Let nothing new through and cancel every open order; returns at once, from any thread.
+
+        HALTED holds immediately, also while a cell or a callback keeps the node's loop busy. Then
+        every order of every strategy is cancelled, whether it rests at a venue, is on its way, or
+        is held here: by a loop that is busy as the very first thing afterwards. What has not left
+        is denied. A strategy's callback that does not return is broken off after half a second,
+        which stops the node as any failure of a strategy does; where that is not possible, as in
+        code in C, the report says `not_cancelled` until it returns.
+
+        It cancels; it does not flatten: positions stay as they are.
+        `node.set_trading_state("active")` is the way back.
+
+        Returns:
+            What has become of it so far; `kill_report` tells what became of it since.
+
+        Raises:
+            LifecycleError: If the node is not built yet.
+        """
+        return self._kills().kill()
+
+    def _kills(self) -> Killing:
+        if self._killing is None:
+            raise LifecycleError(
+                f"a {self.state.value} node lets nothing through; call build() first"
+            )
+        return self._killing
 
     def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function on the node's own thread, between two messages, and return its result.
@@ -520,19 +480,6 @@ class TradingNode(NodeFrames):
         return swap_strategy(self, which, kind)
 
     # Looks
-
-    def snapshot(self) -> NodeSnapshot:
-        """Return what the node is and has as plain values; never waits, from any thread.
-
-        On the node's thread, and while it does not run, it is of now. From another thread it is the
-        last one that was taken (`ts`, `taken_ns`; see `request_snapshot`), with state, counters,
-        stalls, faults and log as they are now.
-        """
-        return self._snapshots.snapshot()
-
-    def request_snapshot(self) -> None:
-        """Let the node's loop take a snapshot as soon as it turns; returns at once."""
-        self._snapshots.request()
 
     def dashboard(self, hz: float = 5.0) -> Any:
         """Return the node's dashboard: leave it as a cell's last line, and it shows the node live.

@@ -12,21 +12,26 @@ from decimal import localcontext
 from typing import Any
 
 from workbench.model.error_display import report
-from workbench.model.errors import ClientError, StrategyError, WorkbenchError
+from workbench.model.errors import (
+    CALLBACK_FAILURES,
+    ClientError,
+    StrategyError,
+    WorkbenchError,
+)
 from workbench.model.events import LoopStalled
-from workbench.model.identifiers import InstrumentId
 from workbench.model.money import MONEY_CONTEXT
 from workbench.node.builder import Built
 from workbench.node.closing import disconnect_all
 from workbench.node.config import TradingNodeConfig
 from workbench.node.faults import Client, client_error
+from workbench.node.left_open import left_open
+from workbench.node.log_tail import running_node
 from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import Reconciliation, ReconciliationError
-from workbench.node.stale import StaleGuard
+from workbench.node.stalls import Stalls
 from workbench.node.waiting import Deadline, end_tasks, retrieve, wait_until
 from workbench.runtime.clock import LiveClock
-from workbench.runtime.eventlog import RecordKind
-from workbench.runtime.loop_watch import LoopWatch
+from workbench.runtime.handling import Handling
 from workbench.runtime.runner import Pump
 
 _log = logging.getLogger(__name__)
@@ -34,7 +39,11 @@ _LOOK_S = 0.005
 
 # What a callback or client may raise and the node must outlive: the loop passes an interrupt on to
 # the host by itself. GeneratorExit is not among these: after it nothing can be awaited.
-_FAILURES = (Exception, KeyboardInterrupt, SystemExit)
+_FAILURES = (*CALLBACK_FAILURES, KeyboardInterrupt, SystemExit)
+
+
+def _nothing() -> None:
+    return None
 
 
 class _StopRequestedError(Exception):
@@ -48,15 +57,17 @@ class Session:
         config: The node's settings.
         built: Runner and core, with its clients and strategies.
         on_phase: Told of each phase.
+        serial: Which node it is a run of.
 
     Attributes:
         phase: Where it is.
         faults: What went wrong, first things first.
-        stalls: The loop's stalls.
         left_open: What was still open when it stopped.
         disconnect_failures: What went wrong while disconnecting.
         loop: The loop it runs on, None before it has one; `thread` is the ident of that thread.
         begun: Set once it runs on its loop.
+        handling: Where it handles messages, and where strategies start and stop.
+        before_all: Called on its thread before anything else is handled there.
     """
 
     def __init__(
@@ -64,46 +75,55 @@ class Session:
         config: TradingNodeConfig,
         built: Built,
         on_phase: Callable[[NodePhase], None],
+        serial: int = 0,
     ) -> None:
         self.phase = NodePhase.IDLE
         self.faults: list[BaseException] = []
-        self.stalls: list[LoopStalled] = []
         self.left_open: list[str] = []
         self.disconnect_failures: list[str] = []
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = 0
-        self.watch: LoopWatch | None = None
         self.begun = threading.Event()
+        self.handling = Handling()
+        self.before_all: Callable[[], None] = _nothing
         self._config = config
         core = built.core
         self._core = core
         self._runner = built.runner
         self._time = built.simulated_time
         self._on_phase = on_phase
+        self._serial = serial
         self._stop = built.runner.handle()
         self._stop_by = math.inf
         self._budget_ns = int(config.budget_s * 1e9)
-        self._guard = StaleGuard(core.cache, int(config.max_quote_age_s * 1e9))
+        self._stalls = Stalls(config, core)
         self._is_live = isinstance(core.clock, LiveClock)
         self._pump = Pump(
             core.dispatcher,
             self._stop,
             budget_s=config.budget_s,
             pause_s=config.pause_s,
-            before_slice=self._check_watch,
+            before_slice=self._before_slice,
+            handling=self.handling,
         )
         self._own: set[asyncio.Task[Any]] = set()
         self._streams: dict[asyncio.Task[None], Client] = {}
         self._lanes: list[asyncio.Task[None]] = []
-        if self._is_live:
-            # A stall cannot make simulated data older: there the guard has nothing to do.
-            core.risk.is_stale = self._is_stale
-            core.dispatcher.before_data.append(self._guard.see)
 
     @property
     def stale(self) -> list[str]:
         """Return the instruments whose price is stale."""
-        return list(self._guard.stale)
+        return self._stalls.stale
+
+    @property
+    def stalls(self) -> list[LoopStalled]:
+        """Return the loop's stalls, oldest first."""
+        return self._stalls.found
+
+    @property
+    def stalled_for_ns(self) -> int:
+        """Return how long its loop has not answered."""
+        return self._stalls.stalled_for_ns
 
     @property
     def is_inside(self) -> bool:
@@ -158,10 +178,12 @@ class Session:
         if isinstance(self._core.clock, LiveClock):
             self._core.clock.start(loop)
         cancelled = False
+        # The node's tasks inherit it, and what they log is the node's.
+        token = running_node.set(self._serial)
         try:
             with localcontext(MONEY_CONTEXT):
                 try:
-                    self._start_watch(loop)
+                    self._stalls.start(loop)
                     await self._start_up()
                     await self._run_tasks()
                 except _StopRequestedError:
@@ -174,6 +196,7 @@ class Session:
         finally:
             self._close()
             self._own.clear()
+            running_node.reset(token)
         if cancelled:
             raise asyncio.CancelledError
 
@@ -202,7 +225,8 @@ class Session:
         await self._flush()
         await self._reconcile()
         self._begin(NodePhase.STARTING)
-        with self._runner.bound():
+        self.before_all()
+        with self._runner.bound(), self.handling:
             core.start_actors()
         self._check_stop()
 
@@ -271,7 +295,7 @@ class Session:
 
     def _flush_once(self) -> bool:
         """Handle what waits, for one budget of time; return whether there may be more."""
-        self._check_watch()
+        self._before_slice()
         dispatcher = self._core.dispatcher
         more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
         if not more:
@@ -323,36 +347,9 @@ class Session:
             elif (error := task.exception()) is not None:
                 self.note(client_error(client, "failed while streaming", error))
 
-    # The loop watch
-
-    def _start_watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.watch = LoopWatch(
-            loop,
-            self._on_stall,
-            time.perf_counter_ns,
-            threshold_s=self._config.stall_threshold_s,
-        )
-        self.watch.start()
-
-    def _check_watch(self) -> None:
-        if self.watch is not None:
-            self.watch.check()
-
-    def _is_stale(self, instrument_id: InstrumentId) -> bool:
-        # Asked in the very callback or cell that stalled, when the loop has not turned yet.
-        self._check_watch()
-        return self._guard.is_stale(instrument_id)
-
-    def _on_stall(self, duration_ns: int) -> None:
-        core = self._core
-        now = core.clock.timestamp_ns()
-        stall = LoopStalled(duration_ns, now, now)
-        self.stalls.append(stall)
-        if self._is_live:
-            # To simulated time a stall is nothing: the log of a replay is that of its backtest.
-            core.log.add(core.dispatcher.number, RecordKind.STALL, stall)
-            self._guard.stalled(now)
-        core.bus.publish("system.stalls", stall)
+    def _before_slice(self) -> None:
+        self.before_all()
+        self._stalls.check()
 
     # Shutdown
 
@@ -387,6 +384,7 @@ class Session:
     async def _stop_strategies(self) -> None:
         self._enter(NodePhase.STOPPING)
         core = self._core
+        self.before_all()
         if not self._is_live:
             # Data that was not taken has not happened yet.
             await self._end_streams()
@@ -396,7 +394,9 @@ class Session:
             self._keep_on(core.dispatcher.drain)
         while True:
             try:
-                for error in core.stop_actors():
+                with self.handling:
+                    errors = core.stop_actors()
+                for error in errors:
                     self.note(error)
                 return
             except _FAILURES as error:
@@ -407,7 +407,8 @@ class Session:
         """Handle messages; one that fails does not keep the rest from being handled."""
         while True:
             try:
-                handle()
+                with self.handling:
+                    handle()
                 return
             except _FAILURES as error:
                 self.note(error)
@@ -423,9 +424,10 @@ class Session:
         deadline = self._within(self._config.delay_post_stop_s)
         try:
             while True:
-                self._check_watch()
+                self._before_slice()
                 try:
-                    more = core.dispatcher.run_slice(self._budget_ns, time.perf_counter_ns)
+                    with self.handling:
+                        more = core.dispatcher.run_slice(self._budget_ns, time.perf_counter_ns)
                 except _FAILURES as error:
                     self.note(error)
                     more = True
@@ -436,23 +438,9 @@ class Session:
                     return
                 await asyncio.sleep(self._config.pause_s)
         finally:
-            self._find_open()
+            self.left_open = left_open(self._core.cache)
             for line in self.left_open:
                 _log.info("left open: %s", line)
-
-    def _find_open(self) -> None:
-        cache = self._core.cache
-        left = (*cache.orders_open(), *cache.orders_in_flight(), *cache.orders_emulated())
-        orders = {o.client_order_id: o for o in left}
-        self.left_open = [
-            f"order {o.client_order_id} ({o.status.value}): {o.side.value} {o.leaves_quantity}"
-            f" {o.instrument_id}"
-            for o in orders.values()
-        ]
-        self.left_open += [
-            f"position {p.position_id}: {p.signed_quantity} {p.instrument_id}"
-            for p in cache.positions_open()
-        ]
 
     async def _disconnect(self) -> None:
         """End the streams, then disconnect every client, within the time there is for both."""
@@ -479,7 +467,7 @@ class Session:
         self._core.risk.refuse_waiting("the node stopped before the rate let it leave")
         deadline = self._within(self._config.timeout_disconnection_s)
         self._keep_on(lambda: self._drain_until(deadline))
-        self._find_open()
+        self.left_open = left_open(self._core.cache)
 
     def _drain_until(self, deadline: Deadline) -> None:
         dropped = self._core.dispatcher.drain_finally(lambda: time.monotonic() >= deadline())
@@ -497,8 +485,7 @@ class Session:
     def _close(self) -> None:
         if isinstance(self._core.clock, LiveClock):
             self._core.clock.stop()
-        if self.watch is not None:
-            self.watch.stop()
+        self._stalls.stop()
         self._core.lanes.close()
         self._core.release_thread()
         self._enter(NodePhase.IDLE)

@@ -24,13 +24,13 @@ from workbench.model.money import MONEY_CONTEXT, ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.node.faults import describe
+from workbench.node.left_open import working_orders
 from workbench.node.log_tail import LogTail
 from workbench.node.snapshots import (
     AccountRow,
     BalanceRow,
     Counts,
     FillRow,
-    KillReport,
     MarginRow,
     NodeSnapshot,
     OrderRow,
@@ -64,11 +64,10 @@ class Snapshots:
         lock: Held while the node moves along its lifecycle.
 
     Attributes:
-        kill: What became of the latest kill.
+        tail: The log's tail.
     """
 
     def __init__(self, node: TradingNode, lock: threading.RLock) -> None:
-        self.kill: KillReport | None = None
         self.tail = LogTail(node.serial)
         self._node = node
         self._lock = lock
@@ -176,7 +175,7 @@ class Snapshots:
             "phase": node.phase.value,
             "allowed": tuple(node.allowed),
             "trading_state": node.trading_state.value,
-            "kill": self.kill,
+            "kill": node.kill_report,
             "log": self.tail.lines(),
             "log_count": self.tail.count,
         }
@@ -201,9 +200,8 @@ class Snapshots:
         return msgspec.structs.replace(taken, **present)
 
     def _is_stalled(self, session: Session, waiting_ns: int) -> bool:
-        watch = session.watch
-        if watch is not None and session.loop is not None and not session.loop.is_closed():
-            waiting_ns = max(waiting_ns, watch.stalled_for_ns)
+        if session.loop is not None and not session.loop.is_closed():
+            waiting_ns = max(waiting_ns, session.stalled_for_ns)
         return waiting_ns >= self._node.config.stall_threshold_s * 1e9
 
     def _stall_rows(self, session: Session) -> tuple[StallRow, ...]:
@@ -359,17 +357,6 @@ class _Fills:
         self._read += new
         self.count += len(found)
         self.rows.extend(map(_fill_row, reversed(found[:FILLS])))
-
-
-def working_orders(cache: Cache) -> list[Order]:
-    """Return every order that has not ended, each once: made, held here, on its way, or resting."""
-    found = (
-        *cache.orders_initialized(),
-        *cache.orders_emulated(),
-        *cache.orders_in_flight(),
-        *cache.orders_open(),
-    )
-    return list({order.client_order_id: order for order in found}.values())
 
 
 def _order_row(order: Order) -> OrderRow:

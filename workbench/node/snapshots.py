@@ -21,6 +21,7 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
         ts: When it was asked for, on the node's clock.
         halted: Whether risk lets nothing new through; True from the start.
         queued: How many cancels wait until the node's loop handles them, before anything else.
+        withdrawn: How many orders had not left yet, and were denied instead.
         sent: How many cancels were sent on; a second round to one order counts again.
         not_cancelled: Why what is queued is not sent yet, or what is left was not cancelled; empty
             where there is nothing to say.
@@ -33,6 +34,7 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
     halted: bool = True
     queued: int = 0
     sent: int = 0
+    withdrawn: int = 0
     not_cancelled: str = ""
     left: tuple[str, ...] = ()
     broke_off: str = ""
@@ -46,6 +48,8 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"{_cancels(self.queued)} queued")
         if self.sent or not self.queued:
             parts.append(f"{_cancels(self.sent)} sent")
+        if self.withdrawn:
+            parts.append(f"{self.withdrawn} not sent and withdrawn")
         if self.broke_off:
             parts.append(f"broke off {self.broke_off}")
         if self.not_cancelled:

@@ -147,6 +147,10 @@ class Channel:
         self.count_out += 1
         return message
 
+    def waiting(self) -> list[Any]:
+        """Return what waits, oldest first; it goes on waiting."""
+        return list(self.queue)
+
     def drop_waiting(self) -> int:
         """Drop what waits and return how many messages that were; they are counted in `drops`."""
         dropped = 0
@@ -229,6 +233,10 @@ class TimedChannel(Channel):
         self.count_out += 1
         self.hops.add(self._now() - stamp)
         return message
+
+    def waiting(self) -> list[Any]:
+        """Return what waits, oldest first; it goes on waiting."""
+        return [stamped[1] for stamped in list(self.queue)]
 
     def _oldest_age_ns(self) -> int | None:
         try:

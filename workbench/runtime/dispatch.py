@@ -162,6 +162,13 @@ class Dispatcher:
         finally:
             self.clock.release()
 
+    def handle_commands(self) -> None:
+        """Handle the trading commands that wait, before anything else that does."""
+        try:
+            self._drain_one(self.channels.trading_commands, self.handlers.trading_command)
+        finally:
+            self.clock.release()
+
     def interrupt(self) -> None:
         """End the slice that runs after the message being handled; callable from any thread."""
         self._deadline = 0

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from workbench.model.errors import RunnerError
+from workbench.model.errors import BrokenOffError, RunnerError
 from workbench.runtime import senders
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock, LiveClock
 from workbench.runtime.dispatch import Dispatcher, Handlers
+from workbench.runtime.handling import Handling
 from workbench.runtime.switching import quick_switching
 
 _log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ class Pump:
         budget_s: Seconds to handle messages before pausing.
         pause_s: Seconds to pause; at least 0.0005.
         before_slice: Called before each slice; the node checks its loop watch there.
+        handling: Marks where messages are handled, for who breaks off what hangs there.
 
     Attributes:
         parking: Where the pump sleeps while nothing waits.
@@ -147,6 +149,7 @@ class Pump:
         budget_s: float = BUDGET_S,
         pause_s: float = PAUSE_S,
         before_slice: Callable[[], None] | None = None,
+        handling: Handling | None = None,
     ) -> None:
         _check_guest(budget_s, pause_s)
         self.dispatcher = dispatcher
@@ -159,6 +162,7 @@ class Pump:
         self._pause_s = pause_s
         self._pause_ns = int(pause_s * 1e9)
         self._before_slice = before_slice
+        self._handling = Handling() if handling is None else handling
         stop.on_stop(self._on_stop)
 
     def _on_stop(self) -> None:
@@ -181,7 +185,7 @@ class Pump:
             self._before_slice()
         self.slices += 1
         begin = time.perf_counter_ns()
-        waits = self.dispatcher.run_slice(self._budget_ns - self._spent_ns, time.perf_counter_ns)
+        waits = self._run_slice()
         end = time.perf_counter_ns()
         self._spent_ns += end - begin
         if waits or self._spent_ns >= self._budget_ns or self._stop.is_stopped:
@@ -191,6 +195,16 @@ class Pump:
         # Short sleeps do not count as one: a stream of single messages must not starve the host.
         if time.perf_counter_ns() - end >= self._pause_ns:
             self._spent_ns = 0
+
+    def _run_slice(self) -> bool:
+        try:
+            with self._handling:
+                left_ns = self._budget_ns - self._spent_ns
+                return self.dispatcher.run_slice(left_ns, time.perf_counter_ns)
+        except BrokenOffError:
+            # It came when the callback had just returned: there is nothing to break off any more.
+            _log.warning("a callback returned just when it was to be broken off")
+            return True
 
     async def flush(self) -> None:
         """Flush while connecting (see `Dispatcher.flush`), a budget of time at a time."""

@@ -40,6 +40,7 @@ from workbench.engines.risk.funds import Funds
 from workbench.engines.risk.limits import OnExcess, OnLoss, RiskLimits
 from workbench.engines.risk.loss import DayLoss
 from workbench.engines.risk.refusals import Refusal
+from workbench.engines.risk.switch import TradingSwitch
 from workbench.engines.throttler import Throttler
 from workbench.model.commands import (
     CancelAllOrders,
@@ -61,7 +62,7 @@ from workbench.model.events import (
 )
 from workbench.model.identifiers import AccountId, InstrumentId
 from workbench.model.orders import Order
-from workbench.model.risk_events import LossLimitReached, RiskEvent, TradingStateChanged
+from workbench.model.risk_events import LossLimitReached, RiskEvent
 from workbench.runtime.clock import Clock
 
 Send = Callable[[object], None]
@@ -125,6 +126,7 @@ class RiskEngine:
             Funds(cache, self._exposure, profits.rates.convert),
             self._loss,
         )
+        self._switch = TradingSwitch(self._checks, clock, self._tell)
         drops = self.limits.on_excess is OnExcess.DROP
         interval_ns = self.limits.orders_interval_ns
         self._submits: Throttler[Submit] = Throttler(
@@ -151,7 +153,7 @@ class RiskEngine:
     @property
     def trading_state(self) -> TradingState:
         """Return what is let through: ACTIVE, REDUCING or HALTED."""
-        return self._checks.state
+        return self._switch.state
 
     @property
     def is_stale(self) -> Callable[[InstrumentId], bool]:
@@ -174,7 +176,20 @@ class RiskEngine:
         """
         if self._check_thread is not None:
             self._check_thread()
-        self._change_state(TradingState(state), "")
+        self._switch.release()
+        self._switch.change(TradingState(state))
+
+    def halt(self) -> None:
+        """Let nothing new through from now on, whatever else is set meanwhile; from any thread.
+
+        The one change of state that needs no thread: it can only make it safer. `note_halt` tells
+        of it on the node's thread, and `set_trading_state` ends it.
+        """
+        self._switch.halt()
+
+    def note_halt(self, reason: str) -> None:
+        """Tell of a `halt`, on the node's thread."""
+        self._switch.change(TradingState.HALTED, reason)
 
     @property
     def waiting(self) -> int:
@@ -192,6 +207,15 @@ class RiskEngine:
         """Deny everything that waits for the rate, because the run is over for example."""
         if self.waiting:
             self._refuse_waiting(lambda _: True, reason)
+
+    def refuse(self, command: TradingCommand, reason: str) -> None:
+        """Deny the orders of a command that passed and has not left, or refuse a modification."""
+        refusal = Refusal("TRADING_HALTED", reason)
+        if isinstance(command, (SubmitOrder, SubmitOrderList)):
+            self._unclaim(command)
+            self._deny(command, refusal)
+        elif isinstance(command, ModifyOrder):
+            self._reject(command, refusal)
 
     def _refuse_waiting(self, is_meant: Callable[[Submit], bool], reason: str) -> None:
         refusal = Refusal("CANCELED_WHILE_WAITING", reason)
@@ -397,16 +421,9 @@ class RiskEngine:
         # A state that lets even less through stays.
         if state is not None and self._checks.state is not TradingState.HALTED:
             whose = f" of {event.account_id}" if event.account_id else ""
-            self._change_state(
+            self._switch.change(
                 state, f"the day's loss{whose} came to {event.loss} {event.currency}"
             )
-
-    def _change_state(self, state: TradingState, reason: str) -> None:
-        if state is self._checks.state:
-            return
-        self._checks.state = state
-        now = self._clock.timestamp_ns()
-        self._tell(TradingStateChanged(state=state, reason=reason, ts_event=now, ts_init=now))
 
     def _tell(self, event: RiskEvent) -> None:
         if self._on_risk_event is not None:

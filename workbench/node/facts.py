@@ -1,0 +1,149 @@
+"""What can be asked about a node, from any thread: where it is, and what it has come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.model.enums import TradingState
+from workbench.model.errors import ConfigError, LifecycleError
+from workbench.model.events import LoopStalled, OrderEvent
+from workbench.node import frames
+from workbench.node.clients import ExecClientFactory
+from workbench.node.kill import Killing
+from workbench.node.phases import NodePhase
+from workbench.node.session import Session
+from workbench.node.snapshot_taking import Snapshots
+from workbench.node.snapshots import KillReport, NodeSnapshot
+from workbench.node.views import NodeFrames
+from workbench.runtime.lifecycle import Lifecycle, NodeState, NodeTrigger
+from workbench.trading.actor import Actor
+from workbench.trading.core import TradingCore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NodeFacts(NodeFrames):
+    """Where a node is, what it is made of, and what went wrong."""
+
+    _lifecycle: Lifecycle[NodeState, NodeTrigger]
+    _exec_factories: list[ExecClientFactory]
+    _actors: list[Actor]
+    _core: TradingCore | None
+    _session: Session | None
+    _snapshots: Snapshots
+    _killing: Killing | None
+
+    @property
+    def state(self) -> NodeState:
+        """Return where in its lifecycle it is."""
+        return self._lifecycle.state
+
+    @property
+    def phase(self) -> NodePhase:
+        """Return where inside RUNNING or STOPPING it is; `idle` otherwise."""
+        return NodePhase.IDLE if self._session is None else self._session.phase
+
+    @property
+    def allowed(self) -> list[str]:
+        """Return what can be asked for now."""
+        return [t.value for t in self._lifecycle.allowed if t is not NodeTrigger.FINISH]
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Return what went wrong first, or None."""
+        session = self._session
+        return session.faults[0] if session is not None and session.faults else None
+
+    @property
+    def core(self) -> TradingCore:
+        """Return the trading core.
+
+        Raises:
+            LifecycleError: If the node is not built yet.
+        """
+        if self._core is None:
+            raise LifecycleError(f"a {self.state.value} node has no core yet; call build() first")
+        return self._core
+
+    @property
+    def strategies(self) -> list[Actor]:
+        """Return its strategies and actors."""
+        return list(self._actors)
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether its orders may reach a real venue, not only a simulated exchange."""
+        core = self._core
+        ways = self._exec_factories if core is None else core.execution.clients
+        # A factory that does not say so is taken for one of a real venue.
+        return not all(getattr(way, "is_simulated", False) for way in ways)
+
+    @property
+    def is_inside(self) -> bool:
+        """Return whether this is asked by one of the node's own callbacks."""
+        return self._session is not None and self._session.is_inside
+
+    @property
+    def left_open(self) -> list[str]:
+        """Return what was open when it stopped, a sentence each."""
+        return [] if self._session is None else list(self._session.left_open)
+
+    @property
+    def disconnect_failures(self) -> list[str]:
+        """Return what went wrong when its clients were disconnected, a sentence each."""
+        return [] if self._session is None else list(self._session.disconnect_failures)
+
+    @property
+    def stalls(self) -> list[LoopStalled]:
+        """Return the stalls of its loop."""
+        return [] if self._session is None else list(self._session.stalls)
+
+    @property
+    def stale_instruments(self) -> list[str]:
+        """Return the instruments that had no fresh price since the last stall."""
+        return [] if self._session is None else self._session.stale
+
+    @property
+    def trading_state(self) -> TradingState:
+        """Return what risk lets through: ACTIVE, REDUCING or HALTED."""
+        return TradingState.ACTIVE if self._core is None else self._core.risk.trading_state
+
+    @property
+    def refused_events(self) -> list[tuple[OrderEvent, str]]:
+        """Return the order events that could not be applied, each with the reason."""
+        return [] if self._core is None else list(self._core.execution.refused_events)
+
+    @property
+    def kill_report(self) -> KillReport | None:
+        """Return what has become of the latest `kill()`; None if there was none."""
+        return None if self._killing is None else self._killing.report
+
+    def log(self, limit: int = 20) -> pd.DataFrame:
+        """Return the newest lines of the log that are about this node, oldest first.
+
+        By default the logger `workbench` lets warnings and worse through; exchanges of code are
+        among them in any case.
+
+        Args:
+            limit: How many.
+
+        Raises:
+            ConfigError: If that is not positive.
+        """
+        if type(limit) is not int or limit < 1:
+            raise ConfigError(f"limit is a number of lines, 1 or more; got {limit!r}")
+        return frames.log_frame(self.snapshot().log, self.swaps(), limit)
+
+    def snapshot(self) -> NodeSnapshot:
+        """Return what the node is and has as plain values; never waits, from any thread.
+
+        On the node's thread, and while it does not run, it is of now. From another thread it is the
+        last one that was taken (`ts`, `taken_ns`; see `request_snapshot`), with state, counters,
+        stalls, faults and log as they are now.
+        """
+        return self._snapshots.snapshot()
+
+    def request_snapshot(self) -> None:
+        """Let the node's loop take a snapshot as soon as it turns; returns at once."""
+        self._snapshots.request()

@@ -1,0 +1,343 @@
+"""KILL: nothing new leaves, and everything that works is cancelled, before anything else.
+
+From another thread HALTED holds at once, also while a cell or a callback keeps the node's loop
+busy. The cancels are the first thing the loop handles after that. A callback that does not return
+is broken off; code in C cannot be, and the report says so until it returns. A thread that watches
+over this lives from the kill until its report is settled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workbench.model.commands import CancelOrder, ModifyOrder, SubmitOrder, SubmitOrderList
+from workbench.model.enums import OrderStatus, TradingState
+from workbench.model.errors import BrokenOffError, LifecycleError, StrategyError
+from workbench.model.events import OrderCanceled, OrderDenied, OrderExpired, OrderRejected
+from workbench.model.identifiers import ClientOrderId
+from workbench.model.orders import Order
+from workbench.node.faults import describe
+from workbench.node.hosting import exactly
+from workbench.node.left_open import order_left, working_orders
+from workbench.node.session import Session
+from workbench.node.snapshots import KillReport
+from workbench.runtime.handling import Handling
+from workbench.runtime.lifecycle import NodeState
+from workbench.trading.core import TradingCore
+
+if TYPE_CHECKING:
+    from workbench.node.node import TradingNode
+
+_log = logging.getLogger(__name__)
+HANG_S = 0.5
+"""From how long after the kill on a callback that has not returned is broken off."""
+SETTLE_S = 5.0
+"""How long cancels are repeated where a venue refuses them or does not answer."""
+_SHOWS_S = 0.25
+_REPEAT_S = 0.25
+_ANSWER_S = 1.0
+_ROUNDS = 3
+_LOOK_S = 0.01
+_SWEEP_S = 0.05
+_REASON = "KILL"
+_OVER = (OrderDenied, OrderRejected, OrderCanceled, OrderExpired)
+_ENDED = (NodeState.STOPPED, NodeState.DISPOSED)
+
+
+class Killing:
+    """Halts one node and cancels what it has open.
+
+    Args:
+        node: Which.
+        core: Its core.
+        session: Its run.
+
+    Attributes:
+        report: What became of the latest kill; None if there was none.
+        count: How many kills there were.
+    """
+
+    def __init__(self, node: TradingNode, core: TradingCore, session: Session) -> None:
+        self.report: KillReport | None = None
+        self.count = 0
+        self._node = node
+        self._core = core
+        self._session = session
+        self._lock = threading.RLock()
+        self._is_pending = False
+        self._handled = threading.Event()
+        self._handled_at = 0.0
+        self._watcher: threading.Thread | None = None
+        self._is_sweep_asked = False
+        self._tried: dict[ClientOrderId, tuple[int, float]] = {}
+        self._faults_before = 0
+        session.before_all = self.handle
+
+    # From any thread
+
+    def kill(self) -> KillReport:
+        """Halt, and have everything cancelled; returns at once."""
+        core = self._core
+        core.risk.halt()
+        with self._lock:
+            self.count += 1
+            self._handled.clear()
+            self._tried = {}
+            self._faults_before = len(self._session.faults)
+            self.report = KillReport(ts=core.clock.timestamp_ns(), queued=self._count_working())
+            self._is_pending = True
+        _log.warning("KILL of %s", self._node.config.trader_id)
+        if self._node.state in _ENDED:
+            self._is_pending = False
+            core.risk.note_halt(_REASON)
+            self.end()
+        elif self._may_act():
+            exactly(self.handle)
+            exactly(self._sweep)
+        else:
+            self._post()
+        self._watch()
+        return self._latest
+
+    def set_state(self, state: TradingState, asked_at: int) -> None:
+        """Set the trading state on the node's thread, unless a kill came after it was asked for.
+
+        Args:
+            state: What is asked for.
+            asked_at: How many kills there were when it was.
+
+        Raises:
+            LifecycleError: If there was one since.
+        """
+        if asked_at != self.count:
+            raise LifecycleError(
+                f"a KILL came after {state.value!r} was asked for; set it again if you still want"
+                " that"
+            )
+        self._core.risk.set_trading_state(state)
+        if self.report is not None and state is not TradingState.HALTED:
+            # What works from now on may be new: nobody has killed that.
+            self._update(halted=False, is_settled=True)
+
+    def end(self) -> None:
+        """Settle the report: the node's run is over."""
+        if self.report is not None and not self.report.is_settled:
+            left = tuple(map(order_left, working_orders(self._core.cache)))
+            problem = self.report.not_cancelled or "the node has stopped"
+            self._update(
+                queued=0, left=left, not_cancelled=problem if left else "", is_settled=True
+            )
+        watcher = self._watcher
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join(1.0)
+
+    @property
+    def _latest(self) -> KillReport:
+        report = self.report
+        assert report is not None
+        return report
+
+    def _update(self, **changes: Any) -> None:
+        with self._lock:
+            if not self._latest.broke_off:
+                changes["broke_off"] = self._broken_off()
+            self.report = msgspec.structs.replace(self._latest, **changes)
+
+    def _broken_off(self) -> str:
+        for error in self._session.faults[self._faults_before :]:
+            if isinstance(error, StrategyError) and isinstance(error.__cause__, BrokenOffError):
+                return f"{error.strategy_id}.{error.callback}"
+        return ""
+
+    def _may_act(self) -> bool:
+        """Return whether this thread may change the node's state now, between two messages."""
+        session = self._session
+        if session.loop is None:
+            return self._node.state is NodeState.BUILT
+        return session.thread == threading.get_ident() and not session.handling.is_inside
+
+    def _post(self) -> None:
+        # After the message being handled the loop's other work gets its turn, this before it.
+        self._core.dispatcher.interrupt()
+        self._on_loop(self.handle)
+
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        loop = self._session.loop
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(exactly, function)
+        except RuntimeError:
+            self._update(not_cancelled="the node's loop is closed", is_settled=True)
+
+    def _count_working(self) -> int:
+        # The node's thread may be changing what is counted: then it is counted again.
+        for _ in range(100):
+            try:
+                return len(working_orders(self._core.cache))
+            except RuntimeError:
+                continue
+        return 0
+
+    # On the node's thread
+
+    def handle(self) -> None:
+        """Send the cancels of a kill that waits; called before anything else is handled."""
+        if not self._is_pending:
+            return
+        self._is_pending = False
+        core = self._core
+        core.risk.note_halt(_REASON)
+        self._withdraw()
+        found, over = working_orders(core.cache), self._over()
+        working = [order for order in found if order.client_order_id not in over]
+        # What has a cancel on its way gets another one only if that is not answered.
+        chosen = [order for order in working if order.status is not OrderStatus.PENDING_CANCEL]
+        self._handled_at = time.monotonic()
+        problem = self._cancel(chosen)
+        self._update(
+            queued=0,
+            sent=len(chosen),
+            withdrawn=len(found) - len(working),
+            not_cancelled=problem,
+        )
+        self._handled.set()
+
+    def _withdraw(self) -> None:
+        """Deny what has passed risk and not left: it waits for the rate, or in the channel."""
+        core = self._core
+        core.risk.refuse_waiting("KILL came while it waited for the rate; it was never sent")
+        channel = core.dispatcher.channels.trading_commands
+        for command in [channel.take() for _ in range(channel.depth)]:
+            if isinstance(command, (SubmitOrder, SubmitOrderList, ModifyOrder)):
+                core.risk.refuse(command, "KILL came before it was sent")
+            else:
+                channel.put(command)
+
+    def _over(self) -> set[ClientOrderId]:
+        """Return the orders whose end is known and has not been handled yet."""
+        waiting = self._core.dispatcher.channels.execution_events.waiting()
+        return {event.client_order_id for event in waiting if isinstance(event, _OVER)}
+
+    def _cancel(self, orders: list[Order]) -> str:
+        """Cancel orders, each whatever becomes of the others; return what went wrong."""
+        core = self._core
+        now = core.clock.timestamp_ns()
+        problems: list[str] = []
+        for order in orders:
+            key = order.client_order_id
+            rounds, _ = self._tried.get(key, (0, 0.0))
+            self._tried[key] = rounds + 1, time.monotonic()
+            command = CancelOrder(
+                strategy_id=order.strategy_id,
+                instrument_id=order.instrument_id,
+                client_order_id=key,
+                ts_init=now,
+            )
+            try:
+                core.lanes.risk_commands.put(command)
+                core.dispatcher.handle_commands()
+            except Exception as error:
+                _log.exception("the cancel of order %s failed", key)
+                problems.append(f"order {key}: {describe(error)}")
+        return "; ".join(problems)
+
+    def _sweep(self) -> None:
+        """Cancel again what still works, and note what does."""
+        self._is_sweep_asked = False
+        report = self._latest
+        if self._is_pending or report.is_settled or self._core.lanes.risk_commands.is_closed:
+            return
+        over = self._over()
+        left = [o for o in working_orders(self._core.cache) if o.client_order_id not in over]
+        again = [order for order in left if self._is_due(order)]
+        problem = self._cancel(again) if again else report.not_cancelled
+        is_time_over = time.monotonic() - self._handled_at >= SETTLE_S
+        if is_time_over:
+            problem = problem or "the venue has not confirmed it"
+        self._update(
+            sent=report.sent + len(again),
+            left=tuple(map(order_left, left)),
+            not_cancelled=problem if left else "",
+            is_settled=is_time_over or not left,
+        )
+
+    def _is_due(self, order: Order) -> bool:
+        rounds, at = self._tried.get(order.client_order_id, (0, self._handled_at))
+        waits_s = _ANSWER_S if order.status is OrderStatus.PENDING_CANCEL else _REPEAT_S
+        return rounds < _ROUNDS and time.monotonic() - at >= waits_s
+
+    # The watcher
+
+    def _watch(self) -> None:
+        with self._lock:
+            watched = self._watcher is not None and self._watcher.is_alive()
+            if watched or self._latest.is_settled:
+                return
+            self._watcher = threading.Thread(
+                target=self._watch_over, name="workbench kill", daemon=True
+            )
+            self._watcher.start()
+
+    def _watch_over(self) -> None:
+        while not self._is_watched_to_the_end():
+            count, began = self.count, time.monotonic()
+            freeing = _Freeing(self._session.handling)
+            while count == self.count and not self._latest.is_settled:
+                if self._handled.wait(_LOOK_S):
+                    self._ask_sweep()
+                    time.sleep(_SWEEP_S)
+                elif time.monotonic() - began >= HANG_S:
+                    self._note_hang(freeing.look(time.monotonic()))
+
+    def _is_watched_to_the_end(self) -> bool:
+        # Under the lock: a kill that comes now finds no watcher any more, and starts one.
+        with self._lock:
+            if self._latest.is_settled:
+                self._watcher = None
+            return self._watcher is None
+
+    def _ask_sweep(self) -> None:
+        if not self._is_sweep_asked:
+            self._is_sweep_asked = True
+            self._on_loop(self._sweep)
+
+    def _note_hang(self, reason: str) -> None:
+        with self._lock:
+            if not self._handled.is_set() and reason != self._latest.not_cancelled:
+                self._update(not_cancelled=reason)
+
+
+class _Freeing:
+    """Breaks off the callback that keeps cancels waiting.
+
+    A cell that keeps the loop busy is left alone: they are handled when it has ended.
+    """
+
+    def __init__(self, handling: Handling) -> None:
+        self._handling = handling
+        self._began = 0.0
+        self._sent = 0.0
+
+    def look(self, now: float) -> str:
+        """Break off what runs; return why nothing is cancelled yet, empty where that is clear."""
+        handling = self._handling
+        if not handling.is_inside:
+            self._began = self._sent = 0.0
+            return ""
+        self._began = self._began or now
+        name = handling.callback()
+        # Once sent it is under way; but what runs may have swallowed it and go on.
+        if now - self._sent >= HANG_S and handling.break_off():
+            self._sent = now
+        if now - self._began < _SHOWS_S:
+            return ""
+        return (
+            f"{name or 'a callback'} does not return and is not broken off, as code in C cannot be;"
+            " the cancels are sent as soon as it returns"
+        )
