@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ def code_of(path: Path) -> list[str]:
     """Return a notebook's cells, with a replay that does not pace itself for people."""
     sources = [cell.source for cell in read(path).cells if cell.cell_type == "code"]
     return [source.replace("speed=60_000", "speed=1_000_000") for source in sources]
+
+
+def stop_of(cells: list[str]) -> int:
+    return next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -54,43 +59,45 @@ def test_a_notebook_runs_in_a_clean_directory(path: Path, directory: Path) -> No
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_ends_with_a_stop_and_with_asserts(path: Path) -> None:
     cells = code_of(path)
-    stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
+    stop = stop_of(cells)
     assert all("assert" in code for code in cells[stop + 1 :])
     assert len(cells) > stop + 1
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in NOTEBOOKS if p != QUICKSTART], ids=lambda path: path.stem
-)
-def test_a_notebook_runs_twice_in_one_kernel_and_after_one_left_its_node_running(
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_twice_in_one_kernel_from_the_middle_and_after_its_node_was_left_running(
     path: Path, bare_kernel: Kernel
 ) -> None:
     cells = code_of(path)
-    stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
-    for part in (cells, cells[:stop], cells):
+    strategy = next(i for i, code in enumerate(cells) if code.startswith("class "))
+    node = max(i for i, code in enumerate(cells) if "node = wb.sandbox(" in code)
+    left_running = cells[node : stop_of(cells)]
+    for part in (cells, cells[strategy:], left_running, cells):
         for code in part:
             bare_kernel.run(code).ok()
 
 
-def test_the_quickstart_runs_twice_in_one_kernel_and_from_the_middle(bare_kernel: Kernel) -> None:
+def test_the_quickstart_goes_on_from_a_changed_strategy_as_it_invites_to(
+    bare_kernel: Kernel,
+) -> None:
     cells = code_of(QUICKSTART)
-    for _ in range(2):
-        for code in cells:
-            bare_kernel.run(code).ok()
-    # From the strategy on, as the notebook invites to do.
     middle = next(i for i, code in enumerate(cells) if "class EmaCross" in code)
-    for code in cells[middle:]:
-        bare_kernel.run(code.replace("fast=10", "fast=7")).ok()
-    # And again without having stopped: only the node's own cells.
-    node = next(i for i, code in enumerate(cells) if "wb.sandbox(" in code)
-    for code in cells[node:]:
+    changed = [code.replace("fast=10", "fast=7") for code in cells[middle:]]
+    assert changed != cells[middle:]
+    for code in cells + changed:
         bare_kernel.run(code).ok()
+    assert bare_kernel.value("node.strategies[0].fast") == 7
 
 
-def test_the_quickstart_left_running_is_begun_anew(bare_kernel: Kernel) -> None:
-    cells = code_of(QUICKSTART)
-    stop = next(i for i, code in enumerate(cells) if code.startswith("%node stop"))
-    for code in cells[:stop]:
-        bare_kernel.run(code).ok()
-    for code in cells:
-        bare_kernel.run(code).ok()
+def test_every_notebook_is_on_the_map_and_in_the_readme_in_order() -> None:
+    for page in (FOLDER / "README.md", FOLDER.parent / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        places = [text.find(path.name) for path in NOTEBOOKS]
+        assert -1 not in places, page
+        assert places == sorted(places), page
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_names_only_notebooks_that_are_there(path: Path) -> None:
+    named = set(re.findall(r"`(0\d_\w+)`", path.read_text(encoding="utf-8")))
+    assert named <= {each.stem for each in NOTEBOOKS}
