@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
 NOTHING = "–"
 """Stands where nothing was measured."""
@@ -69,15 +69,20 @@ def _three_digits(value: float, unit: str) -> str:
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
 
 
-def amount(value: Decimal | float | None) -> str:
-    """Return a price, quantity or balance with all the digits it has, thousands apart.
+def amount(value: Decimal | float | None, digits: int = 28) -> str:
+    """Return a price, quantity or balance, thousands apart, with so many digits at most.
 
     >>> amount(Decimal("1000000.50")), amount(Decimal("1E+3")), amount(None)
     ('1,000,000.50', '1,000', '–')
+    >>> amount(Decimal("99.957500000000000000"), 9), amount(Decimal("2") / 3, 9)
+    ('99.9575000', '0.666666667')
     """
     if value is None:
         return NOTHING
-    return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,.10g}"
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if len(exact.as_tuple().digits) > digits:
+        exact = Context(prec=digits).plus(exact)
+    return f"{exact:,f}".replace("-", "−")
 
 
 def money(value: Decimal | float | None) -> str:
@@ -92,7 +97,7 @@ def money(value: Decimal | float | None) -> str:
         return NOTHING
     if not value:
         return "0.00"
-    decimals = 2 if abs(value) >= 0.01 else 6
+    decimals = 2 if abs(value) >= 0.005 else 6
     return f"{float(value):+,.{decimals}f}".replace("-", "−")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+
 @functools.cache
 def described() -> dict[str, Any]:
     """Return what the view needs to embed the charts: each figure as JSON, by name.
@@ -67,7 +68,7 @@ def _profit() -> Any:
 def _stalls() -> Any:
     from bokeh.models import DataRange1d, HoverTool, Range1d
 
-    figure = _figure(x_range=Range1d(0, 1), y_range=DataRange1d(start=0))
+    figure = _figure(x_range=Range1d(start=0, end=1), y_range=DataRange1d(start=0))
     stalls = _source("stalls", ["t", "end", "seconds", "text"])
     # With an edge: a stall of 0.2 s is less than a pixel wide.
     box = figure.quad(left="t", right="end", bottom=0, top="seconds", source=stalls, line_width=2)
@@ -88,7 +89,7 @@ def _figure(**more: Any) -> Any:
     from bokeh.models import PanTool, ResetTool, WheelZoomTool
     from bokeh.plotting import figure
 
-    made = figure(
+    made: Any = figure(
         x_axis_type="datetime",
         sizing_mode="stretch_both",
         min_border_left=50,
@@ -103,4 +104,5 @@ def _figure(**more: Any) -> Any:
     made.toolbar.active_scroll = None
     made.yaxis.formatter.use_scientific = False
     made.grid.grid_line_alpha = 0.6
+    made.xaxis.ticker.desired_num_ticks = 4  # more of them would run into each other
     return made

@@ -405,7 +405,10 @@ class DashboardView {
     const prices = section("trading", "Price", "", "wb-wide");
     const choice = part("select", "wb-choice", "instrument", prices.head);
     choice.setAttribute("aria-label", "instrument of the price chart");
-    choice.onchange = () => this.showInstrument();
+    choice.onchange = () => {
+      this.isChosen = true;
+      this.showInstrument();
+    };
     this.choice = choice;
     const legend = make("span", "wb-legend", prices.head);
     make("span", "wb-up", legend, "▲ bought");
@@ -419,11 +422,11 @@ class DashboardView {
     make("span", "wb-line-total", lines, "━ total");
     make("span", "wb-quiet", lines, "┅ realised");
     this.profit = new Chart(profit.box, "profit", this);
-    section("trading", "Positions", "positions", "wb-wide");
-    section("trading", "Accounts", "accounts", "wb-narrow");
-    section("orders", "Open orders", "open_orders");
-    section("orders", "Ended orders", "ended_orders");
-    section("orders", "Fills", "fills");
+    section("trading", "Positions", "positions", "wb-short");
+    section("trading", "Accounts", "accounts", "wb-short");
+    section("orders", "Open orders", "open_orders", "wb-short");
+    section("orders", "Ended orders", "ended_orders", "wb-short");
+    section("orders", "Fills", "fills", "wb-short");
     section("channels", "Channels", "channels");
     section("channels", "Engine lanes", "lanes", "wb-lanes");
     const stalls = section("channels", "Stalls of the loop", "", "wb-stalls");
@@ -572,7 +575,13 @@ class DashboardView {
   addMarks(rows) {
     this.history.marks.push(...rows);
     this.history.marks.splice(0, Math.max(0, this.history.marks.length - this.most.points));
-    this.showMarks();
+    const traded = rows[rows.length - 1][0];
+    if (!this.isChosen && this.history.prices[traded] && traded !== this.choice.value) {
+      // Until somebody chooses: show what is traded.
+      this.isChosen = true;
+      this.choice.value = traded;
+      this.showInstrument();
+    } else this.showMarks();
   }
 
   showMarks() {

@@ -17,7 +17,7 @@ from workbench.node.snapshots import FillRow, NodeSnapshot, StallRow
 from workbench.runtime.channels import ChannelStatistics
 from workbench.runtime.lanes import LaneStatistics
 
-SPARK_NS = 2_000_000_000
+SPARK_NS = 1_000_000_000
 """How long one point of a spark line is; it holds the highest value of that time."""
 
 MOST_POINTS = 1500
@@ -212,9 +212,7 @@ class FrameMaker:
         return new
 
     def _add_stalls(self, snapshot: NodeSnapshot) -> list[list[Any]]:
-        new = [
-            _stall(one) for one in self._stalls_seen.new(snapshot.stalls, snapshot.stall_count)
-        ]
+        new = [_stall(one) for one in self._stalls_seen.new(snapshot.stalls, snapshot.stall_count)]
         self._stalls.extend(new)
         return new
 

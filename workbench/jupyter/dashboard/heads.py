@@ -37,7 +37,7 @@ def head(snapshot: NodeSnapshot) -> dict[str, Any]:
         "trader": snapshot.trader_id,
         "where": _where(snapshot) if is_going else "",
         "state": snapshot.state,
-        "phase": snapshot.phase if is_going else "",
+        "phase": f"phase: {snapshot.phase}" if is_going else "",
         "allowed": [*allowed, "resume"] if can_resume else allowed,
         "hidden": [] if can_resume else ["resume"],
         "trading": f"trading: {trading.lower()}",
@@ -55,7 +55,7 @@ def _where(snapshot: NodeSnapshot) -> str:
 def notices(snapshot: NodeSnapshot) -> list[tuple[str, str, str]]:
     """Return what must not be missed, each as name, tone and text."""
     found: list[tuple[str, str, str]] = []
-    if snapshot.kill is not None:
+    if snapshot.kill is not None and (snapshot.kill.halted or not snapshot.kill.is_settled):
         found.append(("kill", _kill_tone(snapshot.kill), snapshot.kill.text))
         found += [("kill-left", "bad", f"still open: {line}") for line in snapshot.kill.left]
     if snapshot.waiting_ns >= _NOTICED_NS and snapshot.state in _GOING:

@@ -27,6 +27,7 @@ Row = tuple[str, str, tuple[str, ...]]
 Column = tuple[str, str, str]
 
 _SHOWN_FILLS = 50
+_DIGITS = 9  # of what is computed, averages say: it would have 28
 _ORDER: tuple[Column, ...] = (
     ("Time", "text", "of its latest change, UTC"),
     ("Order", "text", "the client order id"),
@@ -40,13 +41,13 @@ _ORDER: tuple[Column, ...] = (
     ("Trigger", "number", "the price at which it becomes active"),
     ("Status", "text", ""),
 )
-_RATE: Column = ("Rate", "spark", "messages out, the last four minutes; each line has its own scale")
+_RATE: Column = ("Rate", "spark", "messages out, the last two minutes; each line has its scale")
 
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "channels": (
         ("Channel", "text", "the five queues to and from the node's loop, the most urgent first"),
         ("Waiting", "number", "messages that wait now"),
-        ("Depth", "spark", "messages that waited, the last four minutes; each line has its scale"),
+        ("Depth", "spark", "messages that waited, the last two minutes; each line has its scale"),
         ("In /s", "number", "messages put a second"),
         ("Out /s", "number", "messages handled a second"),
         _RATE,
@@ -193,7 +194,7 @@ def position_rows(positions: Iterable[PositionRow]) -> list[Row]:
             (
                 *(one.instrument_id, one.strategy_id, one.side if one.is_open else "closed"),
                 amount(one.quantity if one.is_open else one.peak_quantity),
-                *(amount(one.average_open), amount(one.average_close)),
+                *(amount(one.average_open, _DIGITS), amount(one.average_close, _DIGITS)),
                 money(one.unrealized_pnl) if one.is_open else "",
                 f"{money(one.realized_pnl)} {one.currency}",
             ),
@@ -208,10 +209,11 @@ def account_rows(accounts: Iterable[AccountRow]) -> list[Row]:
     for account in accounts:
         name = account.account_id
         for one in account.balances:
-            cells = (name, one.currency, amount(one.total), amount(one.locked), amount(one.free))
+            held = (amount(value, _DIGITS) for value in (one.total, one.locked, one.free))
+            cells = (name, one.currency, *held)
             rows.append((f"{name} {one.currency}", "", cells))
         for margin in account.margins:
-            held = f"{amount(margin.initial)} {margin.currency}"
-            cells = ("", f"margin of {margin.instrument_id}", "", held, "")
+            locked = f"{amount(margin.initial, _DIGITS)} {margin.currency}"
+            cells = ("", f"margin of {margin.instrument_id}", "", locked, "")
             rows.append((f"{name} margin {margin.instrument_id}", "dim", cells))
     return rows

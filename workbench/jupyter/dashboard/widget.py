@@ -35,8 +35,9 @@ class DashboardWidget(anywidget.AnyWidget):
         a synchronous cell would hold up KILL. Kernels without this method either handle them on
         the subshell anyway (7.0) or have no subshells (6).
         """
-        if hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = _as_sent
+        comm: Any = self.comm
+        if hasattr(comm, "_reply_subshell_for"):
+            comm._reply_subshell_for = _as_sent
 
 
 def _as_sent(_data: Any, subshell_id: str | None) -> str | None:
