@@ -1,0 +1,118 @@
+"""One JupyterLab and one Chromium for the tests of this folder; each is marked `browser`.
+
+playwright comes with the extra `browser`; Chromium is the system's (`apt-get install chromium`),
+or the one that WORKBENCH_CHROMIUM names. Without them the tests skip, but with CI set they fail:
+there, nobody would notice. Pictures go to the folder that WORKBENCH_SCREENSHOTS names, or to a
+temporary one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.lab_page import HEIGHT, WIDTH, LabPage
+from tests.browser.server import GUARD_S, LabServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FAILED = pytest.StashKey[bool]()
+
+# Errors on the console that say nothing about us, each with its reason.
+_ALLOWED: tuple[re.Pattern[str], ...] = ()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and move them to the end.
+
+    playwright's loop counts as running in this thread for as long as there is a browser: no test
+    after it could run a loop of its own.
+    """
+    here = Path(__file__).parent
+    ours = [item for item in items if here in item.path.parents]
+    for item in ours:
+        item.add_marker("browser")
+    items[:] = [item for item in items if here not in item.path.parents] + ours
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
+def _lacking(what: str, mend: str) -> None:
+    reason = f"the browser tests need {what}: {mend}"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Generator[Browser]:
+    """The browser; nothing outside this machine has a name in it."""
+    for module in ("playwright", "jupyterlab"):
+        if importlib.util.find_spec(module) is None:
+            _lacking(module, "pip install -e '.[test,browser]'")
+    path = os.environ.get("WORKBENCH_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), "")
+    if not path:
+        mend = "apt-get install chromium, or name another one by WORKBENCH_CHROMIUM=/path/to/it"
+        _lacking("Chromium", mend)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            timeout=GUARD_S * 1000,
+            args=["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go."""
+    named = os.environ.get("WORKBENCH_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Browser) -> Generator[LabServer]:
+    """The JupyterLab, where there is a browser to look at it."""
+    server = LabServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def lab(
+    request: pytest.FixtureRequest, chromium: Browser, server: LabServer, pictures: Path
+) -> Generator[LabPage]:
+    """A page of this test's own; what it asked for and what its console said is checked."""
+    server.renew()
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    lab = LabPage(context, server, workspace=name, pictures=pictures)
+    try:
+        yield lab
+        if request.node.stash.get(_FAILED, False):
+            lab.picture(f"failed-{name}")
+    finally:
+        context.close()
+        server.end_kernels()
+    assert lab.foreign() == []
+    assert [e for e in lab.errors if not any(a.search(e) for a in _ALLOWED)] == []

@@ -1,0 +1,46 @@
+"""The notebooks, opened and run by a person who has just installed everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.lab_page import LabPage
+from tests.browser.server import NOTEBOOKS
+
+QUICKSTART = "01_quickstart.ipynb"
+OTHERS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb") if path.name != QUICKSTART)
+
+
+def test_the_quickstart_runs_cell_by_cell_and_shows_its_node(lab: LabPage) -> None:
+    lab.open(QUICKSTART)
+    lab.run_all()
+    assert lab.failures() == []
+    backtest = lab.cell(lab.index("wb.backtest("))
+    curve = backtest.locator("svg").first.bounding_box()
+    assert curve is not None
+    assert curve["width"] > 200
+    assert "BUILT" in lab.text(lab.index("%node build"))
+    assert "RUNNING" in lab.text(lab.index("%node run"))
+    assert "STOPPED" in lab.text(lab.index("%node stop"))
+    lab.picture_of_all("01_quickstart-light")
+    lab.theme("dark")
+    lab.picture_of_all("01_quickstart-dark")
+
+
+def test_the_quickstart_runs_again_in_the_same_kernel(lab: LabPage) -> None:
+    lab.open(QUICKSTART)
+    lab.run_all()
+    first = lab.counts()
+    lab.run_all()
+    assert lab.failures() == []
+    assert min(lab.counts()) > max(first)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_notebook_runs_and_fits_the_page(lab: LabPage, name: str) -> None:
+    lab.open(name)
+    lab.run_all()
+    assert lab.failures() == []
+    stem = name.removesuffix(".ipynb")
+    lab.picture_of_all(f"{stem}-light")
+    assert lab.overflows() == []
