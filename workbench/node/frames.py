@@ -26,6 +26,7 @@ from workbench.model.events import (
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+from workbench.node.snapshots import LogLine
 from workbench.runtime.channels import ChannelStatistics
 from workbench.runtime.eventlog import Record, RecordKind
 from workbench.runtime.lanes import LaneStatistics
@@ -52,6 +53,8 @@ POSITION_COLUMNS = (
     *("average_open", "average_close", "realized_pnl", "commission", "currency"),
     *("opened", "closed", "account_id"),
 )
+SWAP_COLUMNS = ("time", "strategy_id", "class_name", "old", "new", "parameters")
+LOG_COLUMNS = ("time", "level", "text")
 ACCOUNT_COLUMNS = ("time", "account_id", "currency", "total", "locked", "free")
 _EVENT_KINDS = (RecordKind.EVENT, RecordKind.DERIVED)
 
@@ -155,6 +158,30 @@ def accounts_frame(states: Iterable[AccountState]) -> pd.DataFrame:
             for b in s.balances
         ]
     return _frame(rows, ACCOUNT_COLUMNS, ("time",))
+
+
+def swaps_frame(log: Iterable[Record]) -> pd.DataFrame:
+    """Return the exchanges of strategies' code in an event log, one a row."""
+    noted = [record.message for record in log if record.kind is RecordKind.SWAP]
+    rows = [
+        (one.ts_event, one.strategy_id, one.class_name, one.old, one.new, "; ".join(one.parameters))
+        for one in noted
+    ]
+    return _frame(rows, SWAP_COLUMNS, ("time",))
+
+
+def log_frame(lines: Iterable[LogLine], swaps: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return the newest lines of a log, with the exchanges of code among them, oldest first."""
+    rows: list[tuple[Any, ...]] = [(line.ts, line.level, line.text) for line in lines]
+    known = {row[-1] for row in rows}
+    noted: Any = swaps
+    for one in noted.itertuples():
+        told = f"; {one.parameters}" if one.parameters else ""
+        text = f"{one.strategy_id} goes on with code {one.old} → {one.new}{told}"
+        if text not in known:
+            rows.append((one.time.value, "INFO", text))
+    rows.sort(key=lambda row: row[0])
+    return _frame(rows[-limit:], LOG_COLUMNS, ("time",))
 
 
 def channels_frame(statistics: Iterable[ChannelStatistics]) -> pd.DataFrame:

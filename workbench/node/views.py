@@ -86,6 +86,10 @@ class NodeFrames:
         """Return each account's balances as they are now."""
         return self._views.frame("accounts")
 
+    def swaps(self) -> pd.DataFrame:
+        """Return the exchanges of strategies' code, with fingerprints, oldest first."""
+        return self._views.frame("swaps")
+
     def channels(self) -> pd.DataFrame:
         """Return the five channels' counters, in the runner's order; times in nanoseconds."""
         return self._views.frame("channels")
@@ -115,6 +119,10 @@ def _accounts(core: TradingCore | None) -> pd.DataFrame:
     return frames.accounts_frame(core.cache.accounts() if core else ())
 
 
+def _swaps(core: TradingCore | None) -> pd.DataFrame:
+    return frames.swaps_frame(core.log if core else ())
+
+
 def _channels(core: TradingCore | None) -> pd.DataFrame:
     return frames.channels_frame(core.dispatcher.channels.statistics() if core else ())
 
@@ -129,6 +137,7 @@ MAKERS: dict[str, Callable[[TradingCore | None], pd.DataFrame]] = {
     "fills": _fills,
     "positions": _positions,
     "accounts": _accounts,
+    "swaps": _swaps,
     "channels": _channels,
     "lanes": _lanes,
 }
