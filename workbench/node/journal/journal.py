@@ -37,6 +37,7 @@ from workbench.runtime.clock import Clock, LiveClock
 CONGESTED_AT = 20_000
 """From how many records that are not durable yet a journal is congested."""
 
+_NAMES: dict[str, str] = {kind: kind.value for kind in JournalKind}
 _UNHURRIED = frozenset(kind.value for kind in UNHURRIED)
 _MILLISECOND_NS = 1_000_000
 
@@ -166,12 +167,12 @@ class Journal(JournalView):
         payload = encode(message)
         if self._redact is not None:
             payload = redacted(payload, self._redact)
-        # A member is the text it stands for.
-        name = kind if type(kind) is JournalKind else parse_enum(JournalKind, kind, "kind")
+        name = _NAMES.get(kind)  # a member equals its text
+        if name is None:
+            name = parse_enum(JournalKind, kind, "kind").value
         when = self._clock.timestamp_ns() if ts is None else ts
-        return self._append(
-            self._run, number, name.value, when, type_name(message), payload, name not in _UNHURRIED
-        )
+        is_hurried = name not in _UNHURRIED
+        return self._append(self._run, number, name, when, type_name(message), payload, is_hurried)
 
     async def durable(self, sequence: int | None = None) -> None:
         """Return when a record, by default all that was appended so far, is durable; on any loop.

@@ -29,8 +29,8 @@ _decoders: dict[str, Any] = {kind.__name__: msgspec.msgpack.Decoder(kind) for ki
 
 def type_name(message: object) -> str:
     """Return what a payload's type is called in the journal."""
-    name = type(message).__name__
-    return f"{TAG_PREFIX}{name}" if isinstance(message, CustomData) else name
+    kind = type(message)
+    return f"{TAG_PREFIX}{kind.__name__}" if issubclass(kind, CustomData) else kind.__name__
 
 
 def encode(message: Any) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.node.journal import chunks
 from workbench.node.journal.errors import JournalError
 
 VERSION = 2
@@ -25,6 +26,8 @@ BUSY_S = 5.0
 
 # Rare kinds are found without reading all the others.
 _RARE = "('run', 'instrument', 'purge', 'swap', 'stall', 'promotion', 'exception')"
+
+_CHUNK = 1_000
 
 _FIRST = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -50,6 +53,13 @@ def _to_second(connection: sqlite3.Connection) -> None:
         " count INTEGER NOT NULL, first_ts INTEGER NOT NULL, last_ts INTEGER NOT NULL,"
         " run INTEGER NOT NULL, records BLOB NOT NULL)"
     )
+    rows = connection.execute(
+        "SELECT sequence, run, number, kind, ts, type, payload FROM record WHERE kind = 'data'"
+        " ORDER BY sequence"
+    )
+    while some := rows.fetchmany(_CHUNK):
+        connection.execute("INSERT INTO data VALUES (?, ?, ?, ?, ?, ?, ?)", chunks.pack(some))
+    connection.execute("DELETE FROM record WHERE kind = 'data'")
 
 
 class _Tagged(msgspec.Struct):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SELECT = "SELECT sequence, run, number, kind, ts, type, payload FROM record WHERE"
 _SHARED = frozenset(kind.value for kind in RecordKind)
+_KINDS = {kind.value: kind for kind in JournalKind}
 _SHOWN_RUNS = 10
 
 
@@ -98,11 +99,11 @@ class JournalView:
             if selection.others:
                 where, values = selection.condition()
                 sources.append(connection.execute(f"{_SELECT} {where} ORDER BY sequence", values))
-            if selection.has_data:
+            if selection.has_data and connection.execute("SELECT 1 FROM data LIMIT 1").fetchone():
                 sources.append(_from_chunks(connection, selection))
             try:
-                for entry in heapq.merge(*sources) if len(sources) > 1 else chain(*sources):
-                    yield _record(entry)
+                entries = heapq.merge(*sources) if len(sources) > 1 else chain(*sources)
+                yield from map(_record, entries)
             except sqlite3.OperationalError as error:
                 raise JournalError(f"cannot read {self.path}: {error}") from error
             except (sqlite3.DatabaseError, ValueError) as error:
@@ -277,7 +278,7 @@ def _record(entry: chunks.Entry) -> JournalRecord:
             f"record {sequence} (a {name}) cannot be read: {error}. If it is data of your own,"
             " define its class first"
         ) from error
-    return JournalRecord(sequence, run, number, JournalKind(kind), ts, message)
+    return JournalRecord(sequence, run, number, _KINDS[kind], ts, message)
 
 
 def _from_chunks(connection: sqlite3.Connection, selection: Selection) -> Iterator[chunks.Entry]:
