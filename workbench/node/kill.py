@@ -253,8 +253,8 @@ class Killing:
         report = self._latest
         if self._is_pending or report.is_settled or self._core.lanes.risk_commands.is_closed:
             return
-        over = self._over()
-        left = [o for o in working_orders(self._core.cache) if o.client_order_id not in over]
+        working, over = working_orders(self._core.cache), self._over()
+        left = [order for order in working if order.client_order_id not in over]
         again = [order for order in left if self._is_due(order)]
         problem = self._cancel(again) if again else report.not_cancelled
         is_time_over = time.monotonic() - self._handled_at >= SETTLE_S
@@ -264,7 +264,7 @@ class Killing:
             sent=report.sent + len(again),
             left=tuple(map(order_left, left)),
             not_cancelled=problem if left else "",
-            is_settled=is_time_over or not left,
+            is_settled=is_time_over or not working,
         )
 
     def _is_due(self, order: Order) -> bool:

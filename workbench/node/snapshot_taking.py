@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from decimal import Decimal, localcontext
 from itertools import islice
@@ -86,6 +87,8 @@ class Snapshots:
         self._core, self._session, self._host = core, session, host
         self._tables = _Tables(core)
         self.tail.attach()
+        # Of a node that nobody disposes of no handler may be left.
+        weakref.finalize(self._node, self.tail.detach).atexit = False
 
     @staticmethod
     def see(node: TradingNode) -> None:

@@ -1,0 +1,681 @@
+"""KILL: halted at once, the cancels before anything else, and what hangs is broken off."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.node_fakes import (
+    PAIR,
+    Feed,
+    Market,
+    MarketClient,
+    make_node,
+    run,
+    simulated,
+    until,
+    until_blocking,
+    until_running,
+)
+from workbench.model import commands as c
+from workbench.model import events as e
+from workbench.model.errors import BrokenOffError, LifecycleError, StrategyError, ThreadError
+from workbench.model.events import OrderDenied
+from workbench.model.identifiers import VenueOrderId
+from workbench.model.risk_events import TradingStateChanged
+from workbench.node.snapshots import KillReport
+from workbench.runtime.channels import ChannelName
+
+
+class Resting(wb.Strategy):
+    """Rests three orders on its first quote; on the second one it does what a test says."""
+
+    def on_start(self) -> None:
+        self.seen: list[str] = []
+        self.quotes = 0
+        self.then: Callable[[], None] = _nothing
+        self.subscribe_quotes(PAIR.id)
+
+    def on_quote(self, _: wb.Quote) -> None:
+        self.quotes += 1
+        if self.quotes == 1:
+            self.rest(3)
+        elif self.quotes == 2:
+            self.then()
+
+    def rest(self, count: int, **terms: Any) -> None:
+        for _ in range(count):
+            self.submit_order(self.orders.limit(PAIR.id, "buy", 1, 50.0, **terms))
+
+    def on_order_event(self, event: Any) -> None:
+        self.seen.append(type(event).__name__)
+
+    def on_time_event(self, _: Any) -> None:
+        self.seen.append("time event")
+
+
+def _nothing() -> None:
+    return None
+
+
+def report_of(node: wb.TradingNode) -> KillReport:
+    report = node.kill_report
+    assert report is not None
+    return report
+
+
+def on_thread(function: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+def statuses(node: wb.TradingNode) -> list[str]:
+    return node.orders()["status"].tolist()
+
+
+async def resting(strategy: Resting, feed: Feed, **parts: Any) -> wb.TradingNode:
+    """Return a running node whose strategy has three resting orders."""
+    thread = parts.pop("thread", False)
+    # No stall is long enough to make a price stale.
+    node = make_node(strategy, feed=feed, market=simulated(), stall_threshold_s=3600.0, **parts)
+    node.build()
+    node.run(thread=thread)
+    await until_running(node)
+    feed.client.quote()
+    await until(lambda: strategy.seen.count("OrderAccepted") == 3)
+    return node
+
+
+async def ended(node: wb.TradingNode) -> None:
+    await node.stop_async()
+    node.dispose()
+
+
+def test_a_kill_cancels_everything_and_the_way_back_is_to_set_the_state() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        assert node.kill_report is None
+        report = node.kill()
+        # On the node's own thread nothing has to be waited for.
+        assert (report.halted, report.queued, report.sent) == (True, 0, 3)
+        assert report.text == "HALTED; 3 cancels sent"
+        assert node.trading_state == "halted"
+        await until(lambda: report_of(node).is_settled)
+        assert statuses(node) == ["canceled"] * 3
+        assert report_of(node).text == "HALTED; 3 cancels sent"
+        strategy.rest(1)
+        await until(lambda: "OrderDenied" in strategy.seen)
+        node.set_trading_state("active")
+        assert not report_of(node).halted
+        strategy.rest(1)
+        await until(lambda: strategy.seen.count("OrderAccepted") == 4)
+        await asyncio.sleep(0.1)
+        assert statuses(node)[-1] == "accepted"  # no kill's sweep is left that takes it
+        assert node.snapshot().kill == node.kill_report
+        changes = [r.message for r in node.core.log if type(r.message) is TradingStateChanged]
+        assert [(one.state.value, one.reason) for one in changes] == [
+            ("halted", "KILL"),
+            ("active", ""),
+        ]
+        await ended(node)
+
+    run(main())
+
+
+def test_it_does_not_flatten() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        strategy.submit_order(strategy.orders.market(PAIR.id, "buy", 1))
+        await until(lambda: "OrderFilled" in strategy.seen)
+        node.kill()
+        await until(lambda: report_of(node).is_settled)
+        assert node.positions()["quantity"].tolist() == [Decimal(1)]
+        assert report_of(node).left == ()
+        await ended(node)
+
+    run(main())
+
+
+def test_during_a_busy_cell_it_is_halted_with_the_cancels_queued_and_they_come_first() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        order: list[str] = []
+
+        def tap(_: int, channel: ChannelName, message: Any) -> None:
+            order.append(f"{channel.value} {type(message).__name__}")
+
+        node.core.dispatcher.taps.append(tap)
+        reports: list[KillReport] = []
+        states: list[str] = []
+
+        def kill() -> None:
+            reports.append(node.kill())
+            states.append(node.trading_state)
+
+        # A cell: the loop does not turn, and everything queues up meanwhile.
+        strategy.clock.set_alert("late", node.core.clock.timestamp_ns())
+        feed.client.quote()
+        node.core.senders.exec_event.send(node.core.cache.accounts()[0])
+        strategy.rest(1)
+        killer = on_thread(kill)
+        killer.join()
+        order.append("the cell ends")
+        assert states == ["halted"]
+        assert reports[0].text == "HALTED; 4 cancels queued"
+        assert report_of(node).sent == 0
+        await until(lambda: report_of(node).is_settled)
+        assert order[:4] == ["the cell ends", *["trading_commands CancelOrder"] * 3]
+        assert order.index("time_events TimeEvent") > 3
+        # What had passed risk and not left never does.
+        assert "trading_commands SubmitOrder" not in order
+        assert (report_of(node).sent, report_of(node).withdrawn) == (3, 1)
+        assert statuses(node) == ["canceled"] * 3 + ["denied"]
+        assert "time event" in strategy.seen
+        assert node.fault is None
+        await ended(node)
+
+    run(main())
+
+
+def test_a_node_on_its_own_thread_sends_them_while_a_cell_is_busy() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed, thread=True)
+        node.kill()
+        until_blocking(lambda: report_of(node).is_settled)  # this loop does not turn meanwhile
+        assert report_of(node).sent == 3
+        assert [order.status for order in node.core.cache.orders()] == ["canceled"] * 3
+        assert node.trading_state == "halted"
+        await ended(node)
+
+    run(main())
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_callback_that_hangs_is_broken_off_and_the_cancels_go_out(thread: bool) -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed, thread=thread)
+        strategy.then = _spin
+        first: list[KillReport] = []
+        states: list[str] = []
+
+        def kill() -> None:
+            until_blocking(lambda: strategy.quotes >= 2)
+            first.append(node.kill())
+            states.append(node.trading_state)
+
+        killer = on_thread(kill)
+        feed.client.quote()
+        await until(lambda: node.state == "STOPPED", "stopped on the fault")
+        killer.join()
+        assert (first[0].halted, first[0].queued, states) == (True, 3, ["halted"])
+        report = report_of(node)
+        assert (report.sent, report.queued, report.left) == (3, 0, ())
+        assert report.broke_off == "Resting-001.on_quote"
+        assert report.is_settled
+        assert statuses(node) == ["canceled"] * 3
+        fault = node.fault
+        assert isinstance(fault, StrategyError)
+        assert isinstance(fault.__cause__, BrokenOffError)
+        shown = node.snapshot().exceptions[0]
+        assert "_spin" in shown
+        assert "KILL broke it off" in shown
+        assert "Resting-001 raised BrokenOffError in on_quote" in shown
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _retry_for_ever() -> None:
+    while True:
+        try:
+            time.monotonic()
+        except Exception:
+            continue
+
+
+def test_a_loop_that_goes_on_after_every_exception_is_broken_off_too() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        strategy.then = _retry_for_ever
+        killer = on_thread(lambda: (until_blocking(lambda: strategy.quotes >= 2), node.kill()))
+        feed.client.quote()
+        await until(lambda: node.state == "STOPPED")
+        killer.join()
+        assert report_of(node).sent == 3
+        assert isinstance(node.fault, StrategyError)
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
+def test_a_hang_in_c_code_is_told_as_not_cancelled_until_it_returns() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        released = threading.Lock()
+        released.acquire()
+        strategy.then = lambda: bool(released.acquire())
+        told: list[KillReport] = []
+
+        def kill() -> None:
+            until_blocking(lambda: strategy.quotes >= 2)
+            node.kill()
+            until_blocking(lambda: report_of(node).not_cancelled)
+            told.append(report_of(node))
+            released.release()
+
+        killer = on_thread(kill)
+        feed.client.quote()
+        await until(lambda: node.state == "STOPPED")
+        killer.join()
+        assert told[0].halted
+        assert (told[0].queued, told[0].sent) == (3, 0)
+        assert "does not return and is not broken off" in told[0].not_cancelled
+        assert "Resting.on_quote (line " in told[0].text
+        assert report_of(node).sent == 3
+        assert report_of(node).not_cancelled == ""
+        assert statuses(node) == ["canceled"] * 3
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
+def test_a_strategy_that_hangs_as_it_starts_is_broken_off() -> None:
+    class Hanging(wb.Strategy):
+        def on_start(self) -> None:
+            begun.set()
+            _spin()
+
+    begun = threading.Event()
+
+    async def main() -> None:
+        node = make_node(Hanging(), feed=Feed(), market=simulated())
+        node.build()
+        killer = on_thread(lambda: (begun.wait(20), node.kill()))
+        node.run()
+        await until(lambda: node.state == "STOPPED")
+        killer.join()
+        assert report_of(node).broke_off == "Hanging-001.on_start"
+        with pytest.raises(StrategyError, match="BrokenOffError in on_start"):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
+def test_a_callback_that_returns_as_it_is_broken_off_harms_nothing(
+    monkeypatch: pytest.MonkeyPatch, repetitions: Callable[[int], int]
+) -> None:
+    hang_s = 0.02
+    monkeypatch.setattr("workbench.node.kill.HANG_S", hang_s)
+    random = Random(5)
+    broken: list[bool] = []
+
+    async def once() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        spin_s = hang_s + random.uniform(0.0, 0.02)
+        spun = threading.Event()
+
+        def spin() -> None:
+            while node.kill_report is None:
+                pass
+            end = time.monotonic() + spin_s
+            while time.monotonic() < end:
+                pass
+            spun.set()
+
+        strategy.then = spin
+        killer = on_thread(lambda: (until_blocking(lambda: strategy.quotes >= 2), node.kill()))
+        for _ in range(3):
+            feed.client.quote()
+        await until(lambda: spun.is_set() or node.fault is not None)
+        await until(lambda: node.kill_report is not None and report_of(node).is_settled)
+        killer.join()
+        assert report_of(node).sent == 3
+        assert statuses(node) == ["canceled"] * 3
+        broken.append(node.fault is not None)
+        if node.fault is None:
+            await until(lambda: strategy.quotes == 4)
+            await ended(node)
+        else:
+            assert isinstance(node.fault, StrategyError)
+            assert isinstance(node.fault.__cause__, BrokenOffError)
+            with pytest.raises(StrategyError):
+                await node.stop_async()
+            node.dispose()
+
+    for _ in range(repetitions(200)):
+        run(once(), collects=False)
+    assert len(set(broken)) == 2, broken
+
+
+def test_a_cell_that_shares_the_thread_is_never_broken_off() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        killer = on_thread(node.kill)
+        # Much longer than a callback would be given: an exception would come out here.
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:
+            pass
+        killer.join()
+        assert report_of(node).text == "HALTED; 3 cancels queued"
+        await until(lambda: report_of(node).is_settled)
+        assert report_of(node).broke_off == ""
+        assert node.fault is None
+        assert node.state == "RUNNING"
+        await ended(node)
+
+    run(main())
+
+
+def test_a_callback_that_returns_in_time_is_left_alone() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        gate = threading.Event()
+        strategy.then = lambda: bool(gate.wait(20))
+
+        def kill() -> None:
+            until_blocking(lambda: strategy.quotes >= 2)
+            node.kill()
+            gate.set()
+
+        killer = on_thread(kill)
+        feed.client.quote()
+        feed.client.quote()
+        await until(lambda: report_of(node).is_settled if node.kill_report else False)
+        killer.join()
+        assert report_of(node).sent == 3
+        assert node.fault is None
+        await until(lambda: strategy.quotes == 3)
+        await ended(node)
+
+    run(main())
+
+
+def test_a_callback_may_kill_its_own_node() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        reports: list[KillReport] = []
+
+        def kill() -> None:
+            strategy.rest(1)
+            reports.append(node.kill())
+
+        strategy.then = kill
+        feed.client.quote()
+        await until(lambda: reports and report_of(node).is_settled)
+        # Nothing is entered while a callback runs: not the client either.
+        assert (reports[0].queued, reports[0].sent) == (4, 0)
+        assert (report_of(node).sent, report_of(node).withdrawn) == (3, 1)
+        assert node.fault is None
+        await ended(node)
+
+    run(main())
+
+
+def test_two_kills_are_one_and_the_second_has_nothing_left_to_do() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        for killer in [on_thread(node.kill) for _ in range(5)]:
+            killer.join()
+        assert report_of(node).queued == 3
+        await until(lambda: report_of(node).is_settled)
+        assert strategy.seen.count("OrderCanceled") == 3
+        assert node.kill().text == "HALTED; 0 cancels sent"
+        assert report_of(node).is_settled
+        await ended(node)
+
+    run(main())
+
+
+def test_what_is_held_here_and_what_waits_for_the_rate_never_leaves() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        limits = wb.RiskLimits(orders=5, orders_interval_ns=3600 * 10**9, on_excess="buffer")
+        node = await resting(strategy, feed, limits=limits)
+        strategy.submit_order(
+            strategy.orders.stop_market(
+                PAIR.id, "buy", 1, trigger_price=200.0, emulation_trigger="bid_ask"
+            )
+        )
+        strategy.rest(4)  # two leave, two wait
+        await until(lambda: strategy.seen.count("OrderAccepted") == 5)
+        await until(lambda: "OrderEmulated" in strategy.seen)
+        assert node.core.risk.waiting == 2
+        node.kill()
+        await until(lambda: report_of(node).is_settled)
+        assert (report_of(node).sent, report_of(node).withdrawn) == (6, 2)
+        assert sorted(statuses(node)) == ["canceled"] * 6 + ["denied"] * 2
+        assert node.core.risk.waiting == 0
+        assert not node.core.emulator.held
+        denied = [r.message for r in node.core.log if type(r.message) is OrderDenied]
+        assert all("KILL came" in one.reason for one in denied)
+        await ended(node)
+
+    run(main())
+
+
+class SlowVenue(Market):
+    """A venue that has not answered to orders yet, and cancels as a test says."""
+
+    def __init__(self, cancels: str = "reject first") -> None:
+        super().__init__(answers="hold")
+        self.cancels = cancels
+        self.cancelled: list[str] = []
+
+    def __call__(self, context: Any) -> Any:
+        self.client = SlowClient(self, context)
+        return self.client
+
+
+class SlowClient(MarketClient):
+    """Rejects the first cancel of each order, as a venue does that does not know it yet."""
+
+    def cancel_order(self, command: c.CancelOrder) -> None:
+        venue = self.market
+        assert isinstance(venue, SlowVenue)
+        venue.cancelled.append(command.client_order_id)
+        if venue.cancels == "raise":
+            raise ConnectionError("the line is dead")
+        if venue.cancels == "reject first" and venue.cancelled.count(command.client_order_id) == 1:
+            self._about(e.OrderCancelRejected, command, code="", reason="unknown order")
+            self._about(
+                e.OrderAccepted,
+                command,
+                account_id=self.account_id,
+                venue_order_id=VenueOrderId(f"V-{len(venue.cancelled)}"),
+            )
+        elif venue.cancels != "ignore":
+            self._about(e.OrderCanceled, command, account_id=self.account_id)
+
+    def _about(self, kind: Any, command: c.CancelOrder, **more: Any) -> None:
+        self.send(kind(**more, **e.about(command, self.clock.timestamp_ns())))
+
+
+async def in_flight(strategy: Resting, venue: SlowVenue) -> wb.TradingNode:
+    """Return a running node whose strategy has three orders on their way."""
+    feed = Feed()
+    node = make_node(strategy, feed=feed, market=venue)
+    node.build()
+    node.run()
+    await until_running(node)
+    feed.client.quote()
+    await until(lambda: len(venue.held) == 3)
+    return node
+
+
+def test_orders_in_flight_are_cancelled_until_the_venue_knows_them() -> None:
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue()
+        node = await in_flight(strategy, venue)
+        assert node.kill().sent == 3
+        await until(lambda: report_of(node).is_settled)
+        assert report_of(node).sent == 6
+        assert statuses(node) == ["canceled"] * 3
+        await ended(node)
+
+    run(main())
+
+
+def test_a_client_that_fails_keeps_no_other_cancel_back_and_is_told_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.6)
+
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue("raise")
+        node = await in_flight(strategy, venue)
+        report = node.kill()
+        assert len(set(venue.cancelled)) == 3
+        assert report.not_cancelled.count("ConnectionError: the line is dead") == 3
+        await until(lambda: report_of(node).is_settled)
+        assert len(report_of(node).left) == 3
+        assert "the line is dead" in report_of(node).not_cancelled
+        assert node.trading_state == "halted"
+        assert node.fault is None
+        await ended(node)
+
+    run(main())
+    assert "the cancel of order" in caplog.text
+
+
+def test_a_venue_that_does_not_answer_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.3)
+
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue("ignore")
+        node = await in_flight(strategy, venue)
+        node.kill()
+        await until(lambda: report_of(node).is_settled)
+        report = report_of(node)
+        assert report.not_cancelled == "the venue has not confirmed it"
+        assert len(report.left) == 3
+        assert report.text.endswith("3 left open")
+        await ended(node)
+
+    run(main())
+
+
+def test_a_state_that_was_asked_for_before_a_kill_does_not_undo_it() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed)
+        errors: list[BaseException] = []
+
+        def resume() -> None:
+            try:
+                node.set_trading_state("active")
+            except LifecycleError as error:
+                errors.append(error)
+
+        posted = on_thread(resume)
+        # Posted, and not handled: this loop has not turned since.
+        until_blocking(lambda: _is_posted(node))
+        on_thread(node.kill).join()
+        await until(lambda: not posted.is_alive())
+        assert node.trading_state == "halted"
+        assert "a KILL came after" in str(errors[0])
+        await ended(node)
+
+    run(main())
+
+
+def _is_posted(node: wb.TradingNode) -> bool:
+    loop: Any = asyncio.get_running_loop()
+    return any("reach" in repr(handle) for handle in loop._ready)
+
+
+def test_in_other_states_it_says_what_it_can_do() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = make_node(strategy, feed=feed, market=simulated())
+        with pytest.raises(LifecycleError, match=r"CREATED node .*call build"):
+            node.kill()
+        assert node.kill_report is None
+        node.build()
+        report = node.kill()
+        assert (report.halted, report.is_settled, report.sent) == (True, True, 0)
+        assert node.trading_state == "halted"
+        node.run()
+        await until_running(node)
+        feed.client.quote()
+        await until(lambda: strategy.seen.count("OrderDenied") == 3)
+        await node.stop_async()
+        report = node.kill()
+        assert (report.text, report.is_settled) == ("HALTED; 0 cancels sent", True)
+        node.dispose()
+        assert node.kill().is_settled
+
+    run(main())
+
+
+def test_a_node_that_stopped_with_orders_left_open_says_that_they_are() -> None:
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue("ignore")
+        node = await in_flight(strategy, venue)
+        await node.stop_async()
+        report = node.kill()
+        assert len(report.left) == 3
+        assert "the node has stopped" in report.not_cancelled
+        assert report.is_settled
+        node.dispose()
+
+    run(main())
+
+
+def test_a_kill_while_the_node_stops_settles_with_it() -> None:
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue("ignore")
+        node = await in_flight(strategy, venue)
+        node.kill()
+        await node.stop_async()
+        report = report_of(node)
+        assert report.is_settled
+        assert len(report.left) == 3
+        node.dispose()
+
+    run(main())
+
+
+def test_risk_refuses_a_change_of_state_from_elsewhere_but_takes_a_halt() -> None:
+    async def main() -> None:
+        strategy, feed = Resting(), Feed()
+        node = await resting(strategy, feed, thread=True)
+        with pytest.raises(ThreadError):
+            node.core.risk.set_trading_state(wb.TradingState.HALTED)
+        node.core.risk.halt()
+        assert node.trading_state == "halted"
+        await ended(node)
+
+    run(main())

@@ -1,0 +1,109 @@
+"""Breaking off what hangs: callbacks alone, and never what merely shares their thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.node_fakes import until_blocking
+from workbench.model.errors import BrokenOffError
+from workbench.runtime.channels import Channels
+from workbench.runtime.clock import SimulatedClock
+from workbench.runtime.dispatch import Dispatcher, Handlers
+from workbench.runtime.handling import Handling
+from workbench.runtime.runner import AsyncRunnerHandle, Pump
+
+
+def made(handler: Callable[[Any], None]) -> tuple[Dispatcher, Channels]:
+    """Return a dispatcher that hands data events to a handler."""
+    channels = Channels.plain()
+    handlers = Handlers(_ignore, _ignore, _ignore, _ignore, handler)
+    return Dispatcher(channels, SimulatedClock(), handlers), channels
+
+
+def _ignore(_: Any) -> None:
+    return None
+
+
+def _spin(_: Any = None) -> None:
+    while True:
+        pass
+
+
+class Breaker:
+    """Tries to break off, from a thread of its own, until told to stop or it was sent."""
+
+    def __init__(self, handling: Handling, tries: int | None = None) -> None:
+        self.sent: list[bool] = []
+        self.names: list[str] = []
+        self._handling = handling
+        self._tries = tries
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        def is_done() -> bool:
+            self.names.append(self._handling.callback())
+            self.sent.append(self._handling.break_off())
+            return self.sent[-1] or len(self.sent) == self._tries
+
+        until_blocking(is_done)
+
+    def __enter__(self) -> Breaker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+
+def test_a_callback_that_spins_is_broken_off_where_it_is() -> None:
+    handling = Handling()
+    dispatcher, channels = made(_spin)
+    channels.data_events.put("quote")
+    with Breaker(handling) as breaker, pytest.raises(BrokenOffError) as caught, handling:
+        dispatcher.handle_next()
+    assert breaker.names[-1].startswith("_spin (line ")
+    assert caught.traceback[-1].name == "_spin"
+    assert not handling.is_inside
+
+
+def test_outside_of_handling_nothing_is_broken_off() -> None:
+    handling = Handling()
+    with Breaker(handling, tries=50) as breaker:
+        until_blocking(lambda: len(breaker.sent) == 50)
+    assert not any(breaker.sent)
+    assert set(breaker.names) == {""}
+
+
+def test_code_that_handling_did_not_call_is_not_broken_off() -> None:
+    handling = Handling()
+    with handling, Breaker(handling, tries=50) as breaker:
+        # This test's own lines stand for the host's: nothing of ours has called them.
+        until_blocking(lambda: len(breaker.sent) == 50)
+    assert not any(breaker.sent)
+
+
+def test_the_pump_outlives_an_exception_that_came_too_late() -> None:
+    seen: list[str] = []
+
+    def handle(message: str) -> None:
+        if message == "late":
+            raise BrokenOffError
+        seen.append(message)
+
+    async def main() -> None:
+        dispatcher, channels = made(handle)
+        pump = Pump(dispatcher, AsyncRunnerHandle())
+        for message in ("late", "next"):
+            channels.data_events.put(message)
+        await pump.step()
+        await asyncio.wait([asyncio.ensure_future(pump.step())], timeout=0.1)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    asyncio.run(main())
+    assert seen == ["next"]
