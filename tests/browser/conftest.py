@@ -12,7 +12,7 @@ import importlib.util
 import os
 import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FAILED = pytest.StashKey[bool]()
+_FIGURES = pytest.StashKey[dict[str, float]]()
 
 # Errors on the console that say nothing about us, each with its reason.
 _ALLOWED: tuple[re.Pattern[str], ...] = ()
@@ -88,6 +89,26 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Notes a figure, which the summary shows; none decides a test."""
+
+    def note(name: str, value: float) -> None:
+        request.config.stash.setdefault(_FIGURES, {})[name] = value
+
+    return note
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    figures = config.stash.get(_FIGURES, {})
+    if figures:
+        terminalreporter.section("figures")
+    for name, value in figures.items():
+        terminalreporter.write_line(f"{name}: {value:.0f}")
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,9 @@ _EVENTS = """
             }
         }
     };
+    const click = event => window.workbenchEvents.push(
+        {at: performance.now(), kind: 'click', text: event.target.textContent});
+    document.addEventListener('click', click, true);
     const everything = {subtree: true, childList: true, characterData: true};
     new MutationObserver(look).observe(document.body, everything);
 """
@@ -186,15 +189,15 @@ class LabPage:
 
     def watch(self, name: str, selector: str) -> None:
         """Note each change of the text at a selector as an event of this name."""
-        watched = f"window.workbenchWatched['{name}']"
-        self._do(f"{watched} = {{selector: {selector!r}, text: null}}")
+        now = f"document.querySelector({selector!r})?.textContent ?? ''"
+        self._do(f"window.workbenchWatched['{name}'] = {{selector: {selector!r}, text: {now}}}")
 
     def moment(self) -> int:
         """Return now, as a place among the events."""
         return self._ask("window.workbenchEvents.length")
 
     def events(self, moment: int = 0) -> list[dict[str, Any]]:
-        """Return what happened since a moment: `kind`, `at` in ms, and `cell` or `text`."""
+        """Return what happened since a moment: `kind`, `at` in ms, `cell` or `text`."""
         return self._ask(f"window.workbenchEvents.slice({moment})")
 
     def wait_until_busy(self, index: int) -> None:
@@ -239,6 +242,7 @@ class LabPage:
         self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
         light = "true" if name == "light" else "false"
         self._wait(f"document.body.dataset.jpThemeLight === '{light}'")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def picture(self, name: str) -> Path:
         """Take a picture of the window as it is; return where it was kept."""
@@ -249,18 +253,22 @@ class LabPage:
     def picture_of_all(self, name: str) -> Path:
         """Take a picture of the whole notebook, however long; return where it was kept."""
         outer = "panel.node.querySelector('.jp-WindowedPanel-outer')"
-        height = self._ask(f"{outer}.scrollHeight")
-        self.page.set_viewport_size({"width": WIDTH, "height": int(height) + _FRAME})
+        height = int(self._ask(f"{outer}.scrollHeight"))
+        self.page.set_viewport_size({"width": WIDTH, "height": height + _FRAME})
         self._wait(f"{outer}.clientHeight >= {height}")
         self._do(f"{outer}.scrollTop = 0")
-        path = self.picture_of(name, self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)"))
-        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-        return path
+        return self._picture(name, self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)"))
 
     def picture_of(self, name: str, where: Locator) -> Path:
         """Take a picture of one thing; return where it was kept."""
+        height = int(where.evaluate("element => element.offsetHeight"))
+        self.page.set_viewport_size({"width": WIDTH, "height": max(HEIGHT, height + _FRAME)})
+        return self._picture(name, where)
+
+    def _picture(self, name: str, where: Locator) -> Path:
         path = self._pictures / f"{name}.png"
         where.screenshot(path=path)
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         return path
 
     def overflows(self) -> list[str]:

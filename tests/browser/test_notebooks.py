@@ -22,6 +22,7 @@ def test_the_quickstart_runs_cell_by_cell_and_shows_its_node(lab: LabPage) -> No
     assert "BUILT" in lab.text(lab.index("%node build"))
     assert "RUNNING" in lab.text(lab.index("%node run"))
     assert "STOPPED" in lab.text(lab.index("%node stop"))
+    assert lab.overflows() == []
     lab.picture_of_all("01_quickstart-light")
     lab.theme("dark")
     lab.picture_of_all("01_quickstart-dark")
