@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
 from workbench.engines.rates import Convert
@@ -28,7 +29,8 @@ from workbench.model.commands import (
 from workbench.model.data import BarType
 from workbench.model.enums import OrderManagement
 from workbench.model.events import AccountState
-from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue
+from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue, VenueOrderId
+from workbench.model.orders import Order
 from workbench.model.reports import FillReport, OrderStatusReport, PositionReport
 
 _DAY_NS = 86_400_000_000_000
@@ -99,6 +101,32 @@ class VenueState:
     positions: list[PositionReport] = field(default_factory=list[PositionReport])
 
 
+class OrderLookup(Protocol):
+    """The orders that a node knows; its cache is one."""
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Return an order by our id."""
+        ...
+
+    def order_at_venue(
+        self, instrument_id: InstrumentId, venue_order_id: VenueOrderId
+    ) -> Order | None:
+        """Return an order by the venue's id."""
+        ...
+
+    def orders_open(
+        self, *, instrument_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Order]:
+        """Return the orders that rest."""
+        ...
+
+    def orders_in_flight(
+        self, *, instrument_id: str | None = None, strategy_id: str | None = None
+    ) -> list[Order]:
+        """Return the orders of which an answer is awaited."""
+        ...
+
+
 class ExecutionClient(ABC):
     """A way to a venue's order entry, for one account.
 
@@ -121,6 +149,9 @@ class ExecutionClient(ABC):
 
     def use_rates(self, convert: Convert) -> None:  # noqa: B027  # most accounts are kept elsewhere
         """Take the node's rates of exchange, for an account that the client itself keeps."""
+
+    def use_orders(self, orders: OrderLookup) -> None:  # noqa: B027  # simulated ones know theirs
+        """Take the node's orders, for a client that must know those of an earlier run."""
 
     @abstractmethod
     async def connect(self) -> None:

@@ -141,6 +141,7 @@ class ExecutionEngine:
         """
         self.router.add(client)
         client.use_rates(self._convert)
+        client.use_orders(self._cache)
 
     @property
     def clients(self) -> list[ExecutionClient]:
