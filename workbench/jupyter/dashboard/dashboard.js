@@ -7,241 +7,12 @@
 //
 // For tests and style sheets: `data-wb` names each part (`state`, `phase`, `tile-…`, `table-…`,
 // `action-…`, `kill`, `notice-…`), `data-key` each row, `data-column` each cell.
+//
+// One module with parts.js and charts.js, which stand before it.
 
-const SPARK_POINTS = 120;
 const SILENT_AFTER_MS = 3000;
 const UNREAD_AFTER_MS = 1500;
-
-function make(tag, name, parent, text) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (text !== undefined) element.textContent = text;
-  if (parent) parent.appendChild(element);
-  return element;
-}
-
-function part(tag, name, id, parent, text) {
-  const element = make(tag, name, parent, text);
-  element.dataset.wb = id;
-  return element;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function setClass(element, name) {
-  if (element.className !== name) element.className = name;
-}
-
-function setHidden(element, isHidden) {
-  if (element.hidden !== isHidden) element.hidden = isHidden;
-}
-
-// Tables ------------------------------------------------------------------------------------
-
-class Table {
-  constructor(parent, name, described) {
-    this.columns = described.columns;
-    const box = make("div", "wb-table-box", parent);
-    const table = part("table", "wb-table", `table-${name}`, box);
-    const head = make("tr", "", make("thead", "", table));
-    for (const [title, kind, help] of this.columns) {
-      const cell = make("th", `wb-${kind}`, head, title);
-      cell.scope = "col";
-      if (help) cell.title = help;
-    }
-    this.body = make("tbody", "", table);
-    this.empty = make("div", "wb-empty", box, described.empty);
-    this.sparks = [];
-  }
-
-  // Rows are [key, tone, cells]; a row that is there already is changed in place.
-  show(rows) {
-    setHidden(this.empty, rows.length > 0);
-    while (this.body.rows.length > rows.length) this.body.deleteRow(-1);
-    rows.forEach((row, index) => this.showRow(this.body.rows[index] || this.addRow(), row));
-  }
-
-  addRow() {
-    const row = make("tr", "", this.body);
-    for (const [title, kind] of this.columns) {
-      const cell = make("td", `wb-${kind}`, row);
-      cell.dataset.column = title;
-      if (kind === "spark") this.sparks.push(makeSpark(cell));
-    }
-    return row;
-  }
-
-  showRow(row, [key, tone, cells]) {
-    if (row.dataset.key !== key) row.dataset.key = key;
-    setClass(row, tone ? `wb-${tone}` : "");
-    cells.forEach((text, index) => {
-      const kind = this.columns[index][1];
-      const cell = row.cells[index];
-      if (kind === "spark") cell.firstChild.dataset.series = text;
-      else {
-        setText(cell, text);
-        if (kind === "long" && cell.title !== text) cell.title = text;
-        if (kind === "signed") {
-          const sign = text.startsWith("+") ? " wb-up" : text.startsWith("−") ? " wb-down" : "";
-          setClass(cell, `wb-signed${sign}`);
-        }
-      }
-    });
-  }
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function makeSpark(parent) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 120 20");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("class", "wb-sparkline");
-  svg.setAttribute("aria-hidden", "true");
-  svg.appendChild(document.createElementNS(SVG, "path"));
-  parent.appendChild(svg);
-  return svg;
-}
-
-function drawSpark(svg, points, series) {
-  const most = points.reduce((high, point) => Math.max(high, point[1][series] || 0), 0);
-  const offset = SPARK_POINTS - points.length;
-  let line = "";
-  points.forEach(([, values], index) => {
-    const y = most ? 18 - (16 * (values[series] || 0)) / most : 18;
-    line += `${line ? "L" : "M"}${offset + index} ${y.toFixed(1)}`;
-  });
-  const path = svg.firstChild;
-  if (path.getAttribute("d") !== line) path.setAttribute("d", line);
-}
-
-// Charts ------------------------------------------------------------------------------------
-
-// BokehJS by version: one for all dashboards of a page, whatever else the page has loaded.
-const bokehs = (window.__workbenchBokehs = window.__workbenchBokehs || {});
-
-function loadBokeh(version, source) {
-  if (!bokehs[version]) {
-    const before = window.Bokeh;
-    const script = document.createElement("script");
-    script.textContent = source;
-    document.head.appendChild(script).remove();
-    bokehs[version] = window.Bokeh;
-    window.Bokeh.set_log_level("warn");
-    if (before) window.Bokeh = before;
-  }
-  return bokehs[version];
-}
-
-function findBokeh(version) {
-  if (window.Bokeh && window.Bokeh.version === version) bokehs[version] = window.Bokeh;
-  return bokehs[version];
-}
-
-function colour(element, name, fallback) {
-  return getComputedStyle(element).getPropertyValue(name).trim() || fallback;
-}
-
-class Chart {
-  constructor(parent, name, dashboard) {
-    this.element = part("div", "wb-chart", `chart-${name}`, parent);
-    this.name = name;
-    this.dashboard = dashboard;
-    this.pending = {};
-    // BokehJS can only embed in what is on the page, and should only in what has a size.
-    this.seen = new ResizeObserver(() => this.embed());
-    this.seen.observe(this.element);
-  }
-
-  async embed() {
-    if (this.begun || !this.element.isConnected || !this.element.clientWidth) return;
-    this.begun = true;
-    this.seen.disconnect();
-    const { api, items } = await this.dashboard.needCharts();
-    if (this.dashboard.isGone || !this.element.isConnected) return;
-    this.api = api;
-    const item = items[this.name];
-    const views = await api.embed.embed_item(item, this.element);
-    if (this.dashboard.isGone) return;
-    this.view = views.get_by_id(item.root_id);
-    this.figure = this.view.model;
-    this.document = this.figure.document;
-    this.paint();
-    for (const [source, data] of Object.entries(this.pending)) this.set(source, data);
-    this.pending = {};
-  }
-
-  source(name) {
-    return this.document.get_model_by_name(name);
-  }
-
-  set(name, data) {
-    if (this.document) this.source(name).data = data;
-    else this.pending[name] = data;
-  }
-
-  // Until it is embedded there is nothing to add to: then it takes all of the window at once.
-  stream(name, data, most, all) {
-    if (this.document) this.source(name).stream(data, most);
-    else this.pending[name] = all();
-  }
-
-  window(start, end) {
-    if (this.document && end > start) this.figure.x_range.setv({ start, end });
-  }
-
-  paint() {
-    if (!this.document) return;
-    const at = this.dashboard.root;
-    const ink = colour(at, "--wb-ink", "#333");
-    const quiet = colour(at, "--wb-quiet", "#777");
-    const line = colour(at, "--wb-line", "#ddd");
-    const paper = colour(at, "--wb-paper", "#fff");
-    const figure = this.figure;
-    figure.setv({ background_fill_color: paper, border_fill_color: paper, outline_line_color: null });
-    for (const axis of [...figure.below, ...figure.left].filter((one) => "axis_line_color" in one)) {
-      axis.setv({
-        axis_line_color: line,
-        major_tick_line_color: line,
-        minor_tick_line_color: null,
-        major_label_text_color: quiet,
-        axis_label_text_color: quiet,
-      });
-    }
-    for (const grid of figure.center.filter((one) => "grid_line_color" in one)) {
-      grid.grid_line_color = line;
-    }
-    const tones = { ink, main: colour(at, "--wb-main", "#1976d2"), up: colour(at, "--wb-up", "#1b7f3b") };
-    tones.down = colour(at, "--wb-down", "#c62828");
-    tones.warn = colour(at, "--wb-warn", "#b26a00");
-    tones.quiet = quiet;
-    for (const renderer of figure.renderers) {
-      const tone = tones[renderer.tags[0]];
-      const glyph = renderer.glyph;
-      if (!tone) continue;
-      if ("fill_color" in glyph) glyph.fill_color = tone;
-      if ("line_color" in glyph) glyph.line_color = renderer.tags[1] === "ringed" ? paper : tone;
-    }
-  }
-
-  remove() {
-    this.seen.disconnect();
-    if (!this.document) return;
-    this.view.remove();
-    const all = this.api.documents;
-    const index = all.indexOf(this.document);
-    if (index >= 0) all.splice(index, 1);
-    this.document.clear();
-  }
-}
-
-function columns(names, rows) {
-  return Object.fromEntries(names.map((name, index) => [name, rows.map((row) => row[index])]));
-}
-
-// The dashboard -------------------------------------------------------------------------------
+const CLOSED = "This dashboard is closed. node.dashboard() opens it again.";
 
 class DashboardView {
   constructor(model, element) {
@@ -335,8 +106,13 @@ class DashboardView {
     }
     this.number = content.number;
     const frame = JSON.parse(new TextDecoder().decode(buffer));
-    if (content.whole) this.begin(frame);
-    this.show(frame, content.whole);
+    try {
+      if (content.whole) this.begin(frame);
+      this.show(frame, content.whole);
+    } catch (error) {
+      console.error(error);  // what calls this would swallow it
+      this.takeFailure(`The dashboard itself failed: ${error}`);
+    }
     this.watch();
   }
 
@@ -575,7 +351,7 @@ class DashboardView {
   addMarks(rows) {
     this.history.marks.push(...rows);
     this.history.marks.splice(0, Math.max(0, this.history.marks.length - this.most.points));
-    const traded = rows[rows.length - 1][0];
+    const traded = rows.length ? rows[rows.length - 1][0] : "";
     if (!this.isChosen && this.history.prices[traded] && traded !== this.choice.value) {
       // Until somebody chooses: show what is traded.
       this.isChosen = true;
@@ -679,7 +455,7 @@ class DashboardView {
     }
     const silent = now - this.last;
     if (this.isClosed) {
-      shown.push(["closed", "plain", "This dashboard is closed. node.dashboard() opens it again."]);
+      shown.push(["closed", "plain", CLOSED]);
     } else if (silent > SILENT_AFTER_MS && !this.isLast && !document.hidden) {
       const text = `No news from the kernel for ${(silent / 1000).toFixed(0)} s: what is shown here is old.`;
       shown.push(["silent", "warn", text]);
@@ -706,7 +482,7 @@ class DashboardView {
 
   close() {
     this.isClosed = true;
-    if (!this.parts) setText(this.waiting, "This dashboard is closed. node.dashboard() opens it again.");
+    if (!this.parts) setText(this.waiting, CLOSED);
     for (const button of this.root.querySelectorAll(".wb-button, .wb-close")) button.disabled = true;
     this.watch();
   }

@@ -260,6 +260,6 @@ def _described() -> dict[str, Any]:
         "actions": ACTIONS,
         "tabs": TABS,
         "tables": {name: {"columns": COLUMNS[name], "empty": EMPTY[name]} for name in COLUMNS},
-        "no_stalls": "None: the loop has always had its turns.",
+        "no_stalls": "None so far.",
         "most": {"points": MOST_POINTS, "log_lines": MOST_LOG_LINES},
     }

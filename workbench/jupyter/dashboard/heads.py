@@ -101,7 +101,7 @@ def tiles(snapshot: NodeSnapshot, per_second: float) -> list[tuple[str, str, str
         ("positions", "Open positions", count(counts.positions_open), ""),
         ("orders", "Open orders", count(counts.orders_open), ""),
         ("fills", "Fills", count(counts.fills), ""),
-        ("messages", "Messages /s", rate(per_second), ""),
+        ("messages", "Messages /s", rate(per_second if snapshot.state in _GOING else 0.0), ""),
         ("waiting", "Waiting", count(waiting), "warn" if oldest > 1_000_000_000 else ""),
         ("hop", "Hop p99", duration(max(hops, default=None)), ""),
     ]

@@ -37,10 +37,9 @@ _ORDER: tuple[Column, ...] = (
     ("Type", "text", ""),
     ("Quantity", "number", ""),
     ("Filled", "number", "how much of it is filled"),
-    ("Price", "number", "the limit price"),
-    ("Trigger", "number", "the price at which it becomes active"),
-    ("Status", "text", ""),
 )
+_PRICE: Column = ("Price", "number", "the limit price")
+_STATUS: Column = ("Status", "text", "")
 _RATE: Column = ("Rate", "spark", "messages out, the last two minutes; each line has its scale")
 
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
@@ -66,8 +65,18 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         ("Most", "number", "high-water mark: the most that ever waited"),
         ("Handled", "number", "messages handled so far"),
     ),
-    "open_orders": _ORDER,
-    "ended_orders": (*_ORDER, ("Reason", "long", "why it was denied, rejected or cancelled")),
+    "open_orders": (
+        *_ORDER,
+        _PRICE,
+        ("Trigger", "number", "the price at which it becomes active"),
+        _STATUS,
+    ),
+    "ended_orders": (
+        *_ORDER,
+        _PRICE,
+        _STATUS,
+        ("Reason", "long", "why it was denied, rejected or cancelled"),
+    ),
     "fills": (
         ("Time", "text", "UTC"),
         ("Order", "text", "the client order id"),
@@ -144,7 +153,15 @@ def lane_rows(snapshot: NodeSnapshot, rates: Mapping[str, tuple[float, float]]) 
 
 def open_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
     """Return the orders that are open."""
-    return [(one.client_order_id, "", _order(one)) for one in orders if one.is_open]
+    return [
+        (
+            one.client_order_id,
+            "",
+            (*_order(one), amount(one.price), amount(one.trigger_price), _status(one)),
+        )
+        for one in orders
+        if one.is_open
+    ]
 
 
 def ended_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
@@ -153,7 +170,7 @@ def ended_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
         (
             one.client_order_id,
             "warn" if one.status in ("denied", "rejected") else "",
-            (*_order(one), one.reason),
+            (*_order(one), amount(one.price), _status(one), one.reason),
         )
         for one in orders
         if not one.is_open
@@ -164,8 +181,11 @@ def _order(one: OrderRow) -> tuple[str, ...]:
     return (
         *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.instrument_id, one.side),
         *(one.order_type.replace("_", " "), amount(one.quantity), amount(one.filled_quantity)),
-        *(amount(one.price), amount(one.trigger_price), one.status.replace("_", " ")),
     )
+
+
+def _status(one: OrderRow) -> str:
+    return one.status.replace("_", " ")
 
 
 def fill_rows(fills: tuple[FillRow, ...]) -> list[Row]:

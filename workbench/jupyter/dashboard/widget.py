@@ -8,13 +8,14 @@ from typing import Any
 import anywidget
 
 _HERE = Path(__file__).parent
+_MODULE = ("parts.js", "charts.js", "dashboard.js")
 
 
 class DashboardWidget(anywidget.AnyWidget):
     """A dashboard's model in the front end; it has no state, only messages."""
 
     # As text: of a path anywidget would watch the file, and keep each widget alive for that.
-    _esm = (_HERE / "dashboard.js").read_text(encoding="utf-8")
+    _esm = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULE)
     _css = (_HERE / "dashboard.css").read_text(encoding="utf-8")
 
     def __init__(self, **more: Any) -> None:
