@@ -82,7 +82,7 @@ def test_a_second_writer_is_refused_and_told_which_process_writes(tmp_path: Path
 
 def test_another_traders_journal_is_refused(tmp_path: Path) -> None:
     s.inline(tmp_path).close()
-    with pytest.raises(JournalError, match="of trader TRADER-001, not of OTHER"):
+    with pytest.raises(JournalError, match=r"of trader TRADER-001, not of OTHER"):
         Journal.open(tmp_path / "journal.sqlite", "OTHER")
 
 
@@ -92,9 +92,9 @@ def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version={schema.VERSION + 1}")
     before = path.read_bytes()
-    with pytest.raises(JournalError, match="newer workbench .journal version 3; this one knows 2"):
+    with pytest.raises(JournalError, match=r"newer workbench .journal version 3; this one knows 2"):
         s.inline(tmp_path)
-    with pytest.raises(JournalError, match="update workbench"):
+    with pytest.raises(JournalError, match=r"update workbench"):
         Journal.read_only(path)
     assert path.read_bytes() == before
 
@@ -116,7 +116,7 @@ def test_an_sqlite_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE recipe (name)")
-    with pytest.raises(JournalError, match="is an SQLite file, but no journal"):
+    with pytest.raises(JournalError, match=r"is an SQLite file, but no journal"):
         s.inline(tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_a_page_that_was_overwritten_is_found_when_it_is_opened(tmp_path: Path) 
     path.write_bytes(whole[: 20 * 4096] + os.urandom(2 * 4096) + whole[22 * 4096 :])
     damaged = path.read_bytes()
     for opened in (lambda: s.inline(tmp_path), lambda: Journal.read_only(path)):
-        with pytest.raises(JournalError, match="is damaged"):
+        with pytest.raises(JournalError, match=r"is damaged"):
             opened()
     assert path.read_bytes() == damaged
     path.write_bytes(whole)
@@ -142,7 +142,7 @@ def test_the_last_records_of_a_journal_that_is_gone_are_not_played_into_a_new_on
     tmp_path: Path,
 ) -> None:
     (tmp_path / "journal.sqlite-wal").write_bytes(b"x")
-    with pytest.raises(JournalError, match="is gone, but journal.sqlite-wal"):
+    with pytest.raises(JournalError, match=r"is gone, but journal.sqlite-wal"):
         s.inline(tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date_with_all_its_recor
 ) -> None:
     path = tmp_path / "journal.sqlite"
     written = first_version(path)
-    with pytest.raises(JournalError, match="has journal version 1; this workbench reads 2"):
+    with pytest.raises(JournalError, match=r"has journal version 1; this workbench reads 2"):
         Journal.read_only(path)
     with s.inline(tmp_path) as journal:
         assert contents(journal) == written
@@ -211,7 +211,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         # A payload that has no type.
         connection.execute("INSERT INTO record VALUES (6, 1, 6, 'time', 1, x'00')")
         before = list(connection.execute("SELECT * FROM record"))
-    with pytest.raises(JournalError, match="cannot write the journal"):
+    with pytest.raises(JournalError, match=r"cannot write the journal"):
         s.inline(tmp_path)
     with closing(sqlite3.connect(path)) as connection:
         assert list(connection.execute("SELECT * FROM record")) == before
