@@ -330,9 +330,7 @@ def test_data_of_a_class_that_is_gone_is_named(tmp_path: Path) -> None:
     with journaled(tmp_path, ("data", Gone(score=1, ts_event=1, ts_init=1))) as journal:
         assert len(journal.records("data")) == 1
         del CUSTOM_TYPES["Gone"]
-        with pytest.raises(
-            JournalError, match=r"a custom.Gone. .* define its class first"
-        ):
+        with pytest.raises(JournalError, match=r"a custom.Gone. .* define its class first"):
             journal.records("data")
 
 
