@@ -92,6 +92,8 @@ from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.model.risk_events import LossLimitReached, TradingStateChanged
 from workbench.node import (
+    KillReport,
+    NodeSnapshot,
     Replay,
     Simulated,
     Synthetic,
@@ -195,6 +197,7 @@ __all__ = [
     "Instrument",
     "InstrumentError",
     "InstrumentStatus",
+    "KillReport",
     "LatencyModel",
     "LifecycleError",
     "LiquiditySide",
@@ -203,6 +206,7 @@ __all__ = [
     "MarkPrice",
     "MarketStatus",
     "Money",
+    "NodeSnapshot",
     "NodeState",
     "OneTickSlippageFillModel",
     "Order",

@@ -376,6 +376,43 @@ def test_a_callback_that_returns_as_it_is_broken_off_harms_nothing(
     assert len(set(broken)) == 2, broken
 
 
+class HangingVenue(Market):
+    """A venue whose client does not return from a submit."""
+
+    def __call__(self, context: Any) -> Any:
+        self.client = HangingClient(self, context)
+        return self.client
+
+
+class HangingClient(MarketClient):
+    """Spins while it submits."""
+
+    def submit_order(self, command: c.SubmitOrder) -> None:
+        self.market.held.append(command)
+        _spin()
+
+
+def test_a_client_that_hangs_is_broken_off_and_the_node_stops_on_that() -> None:
+    async def main() -> None:
+        strategy, feed, venue = Resting(), Feed(), HangingVenue()
+        node = make_node(strategy, feed=feed, market=venue)
+        node.build()
+        node.run()
+        await until_running(node)
+        killer = on_thread(lambda: (until_blocking(lambda: bool(venue.held)), node.kill()))
+        feed.client.quote()
+        await until(lambda: node.state == "STOPPED")
+        killer.join()
+        assert isinstance(node.fault, BrokenOffError)
+        assert "_spin" in node.snapshot().exceptions[0]
+        assert report_of(node).broke_off == "a client"
+        with pytest.raises(BrokenOffError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
 def test_a_cell_that_shares_the_thread_is_never_broken_off() -> None:
     async def main() -> None:
         strategy, feed = Resting(), Feed()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.node_fakes import until_blocking
 from workbench.model.errors import BrokenOffError
+from workbench.runtime import handling
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import SimulatedClock
 from workbench.runtime.dispatch import Dispatcher, Handlers
@@ -61,27 +62,27 @@ class Breaker:
 
 
 def test_a_callback_that_spins_is_broken_off_where_it_is() -> None:
-    handling = Handling()
+    marked = Handling()
     dispatcher, channels = made(_spin)
     channels.data_events.put("quote")
-    with Breaker(handling) as breaker, pytest.raises(BrokenOffError) as caught, handling:
+    with Breaker(marked) as breaker, pytest.raises(BrokenOffError) as caught, marked:
         dispatcher.handle_next()
     assert breaker.names[-1].startswith("_spin (line ")
     assert caught.traceback[-1].name == "_spin"
-    assert not handling.is_inside
+    assert not marked.is_inside
 
 
 def test_outside_of_handling_nothing_is_broken_off() -> None:
-    handling = Handling()
-    with Breaker(handling, tries=50) as breaker:
+    marked = Handling()
+    with Breaker(marked, tries=50) as breaker:
         until_blocking(lambda: len(breaker.sent) == 50)
     assert not any(breaker.sent)
     assert set(breaker.names) == {""}
 
 
 def test_code_that_handling_did_not_call_is_not_broken_off() -> None:
-    handling = Handling()
-    with handling, Breaker(handling, tries=50) as breaker:
+    marked = Handling()
+    with marked, Breaker(marked, tries=50) as breaker:
         # This test's own lines stand for the host's: nothing of ours has called them.
         until_blocking(lambda: len(breaker.sent) == 50)
     assert not any(breaker.sent)
@@ -90,9 +91,13 @@ def test_code_that_handling_did_not_call_is_not_broken_off() -> None:
 def test_the_pump_outlives_an_exception_that_came_too_late() -> None:
     seen: list[str] = []
 
+    # As if it had struck a line of ours, which is what it does when it comes too late.
+    ours: dict[str, Any] = {"BrokenOffError": BrokenOffError}
+    exec(compile("def late(): raise BrokenOffError", handling.__file__, "exec"), ours)
+
     def handle(message: str) -> None:
         if message == "late":
-            raise BrokenOffError
+            ours["late"]()
         seen.append(message)
 
     async def main() -> None:
@@ -107,3 +112,16 @@ def test_the_pump_outlives_an_exception_that_came_too_late() -> None:
 
     asyncio.run(main())
     assert seen == ["next"]
+
+
+def test_the_pump_fails_where_a_client_was_broken_off() -> None:
+    def hang(_: Any) -> None:
+        raise BrokenOffError
+
+    async def main() -> None:
+        dispatcher, channels = made(hang)
+        channels.data_events.put("quote")
+        with pytest.raises(BrokenOffError):
+            await Pump(dispatcher, AsyncRunnerHandle()).step()
+
+    asyncio.run(main())

@@ -13,6 +13,7 @@ from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import ReconciliationError
 from workbench.node.registry import nodes
 from workbench.node.setups import as_strategies, as_venues, sandbox
+from workbench.node.snapshots import KillReport, NodeSnapshot
 from workbench.node.swapping import SwapReport
 from workbench.node.synthetic import Synthetic
 
@@ -21,7 +22,9 @@ __all__ = [
     "ClockKind",
     "DataClientFactory",
     "ExecClientFactory",
+    "KillReport",
     "NodePhase",
+    "NodeSnapshot",
     "ReconciliationError",
     "Replay",
     "Simulated",

@@ -153,6 +153,8 @@ class Killing:
         for error in self._session.faults[self._faults_before :]:
             if isinstance(error, StrategyError) and isinstance(error.__cause__, BrokenOffError):
                 return f"{error.strategy_id}.{error.callback}"
+            if isinstance(error, BrokenOffError):
+                return "a client"
         return ""
 
     def _may_act(self) -> bool:

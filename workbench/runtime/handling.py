@@ -85,6 +85,14 @@ class Handling:
         return sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
 
 
+def came_too_late(error: BrokenOffError) -> bool:
+    """Return whether a break-off has struck our own code: what it was for had just returned."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or _is_ours(trace.tb_frame)
+
+
 def _send(thread: int, error: type[BaseException] | None) -> None:
     sent = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), sent)

@@ -18,7 +18,7 @@ from workbench.runtime import senders
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock, LiveClock
 from workbench.runtime.dispatch import Dispatcher, Handlers
-from workbench.runtime.handling import Handling
+from workbench.runtime.handling import Handling, came_too_late
 from workbench.runtime.switching import quick_switching
 
 _log = logging.getLogger(__name__)
@@ -201,8 +201,9 @@ class Pump:
             with self._handling:
                 left_ns = self._budget_ns - self._spent_ns
                 return self.dispatcher.run_slice(left_ns, time.perf_counter_ns)
-        except BrokenOffError:
-            # It came when the callback had just returned: there is nothing to break off any more.
+        except BrokenOffError as error:
+            if not came_too_late(error):
+                raise
             _log.warning("a callback returned just when it was to be broken off")
             return True
 
