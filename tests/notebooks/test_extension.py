@@ -11,6 +11,7 @@ def footprint():
     names = lambda things: sorted(getattr(t, "__qualname__", repr(t)) for t in things)
     return {
         "magics": names(shell.magics_manager.magics["line"].values()),
+        "cell magics": names(shell.magics_manager.magics["cell"].values()),
         "registry": sorted(shell.magics_manager.registry),
         "transformers": names(shell.input_transformers_post + shell.input_transformers_cleanup),
         "matchers": names(shell.Completer.custom_matchers),

@@ -6,7 +6,11 @@ import pytest
 
 from tests.notebooks.kernels import Kernel
 
-WORDS = ["build", "run", "status", "stop", "dispose"]
+WORDS = [
+    *("new", "build", "run", "status", "watch", "orders", "fills", "positions", "channels", "log"),
+    *("halt", "resume", "kill", "stop", "dispose", "reset"),
+]
+ABOUT_ONE = WORDS[1:]
 INSIDES = "/workbench/"
 
 
@@ -26,7 +30,7 @@ def refused(kernel: Kernel, code: str, kind: str, *said: str) -> str:
 
 def test_there_is_no_node_yet(bare_kernel: Kernel) -> None:
     bare_kernel.run("%load_ext workbench").ok()
-    for word in WORDS:
+    for word in ABOUT_ONE:
         refused(bare_kernel, f"%node {word}", "ConfigError", "no node", "wb.sandbox(")
 
 
@@ -59,6 +63,10 @@ def test_words_and_then_names_are_completed_and_nothing_else(kernel: Kernel) -> 
     kernel.run("left = make(); right = make(); limit = 3").ok()
     assert kernel.complete("%node ") == WORDS
     assert kernel.complete("%node st") == ["status", "stop"]
+    assert kernel.complete("%node run --t") == ["--thread"]
+    assert kernel.complete("%node new n --strategy Tick") == ["Ticker"]
+    assert kernel.complete("%node new n --strategy Ticker -p ") == ["every="]
+    assert kernel.complete("%node new n --instrument PA") == ["PAIR"]
     assert kernel.complete("x = 1\nif x:\n    %node d") == ["dispose"]
     assert {"left", "right"} <= set(kernel.complete("%node stop "))
     assert kernel.complete("%node stop l") == ["left"]
@@ -73,6 +81,145 @@ def test_its_help_shows_each_word_and_its_python(kernel: Kernel) -> None:
         assert f"    {word} " in page
     for line in ("node.build()", "node.run()", "await node.stop_async()", "node.dispose()"):
         assert line in page
+
+
+def test_a_words_help_shows_its_options_and_its_python(kernel: Kernel) -> None:
+    for question in ("%node run?", "%node run --help", "if True:\n    %node run ?"):
+        shown = kernel.run(question).ok().out
+        assert "--thread" in shown
+        assert "node.run(thread=False)" in shown
+    assert "await node.stop_async()" in kernel.run("%node stop?").ok().out
+    assert "result = wb.backtest(" in kernel.run("%backtest --help").ok().out
+
+
+def test_a_node_is_made_of_a_few_words_and_its_python_is_shown(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "%node new few --strategy Ticker -p every=2 --instrument PAIR --rate 500"
+    ).ok()
+    python = "few = wb.sandbox(Ticker(every=2), wb.Synthetic(PAIR, rate=500.0), instrument=PAIR)\n"
+    assert cell.ok().out == python
+    assert "CREATED" in cell.result
+    kernel.run("%node build few\n%node run few").ok()
+    kernel.run("await until(lambda: len(few.fills()) > 2)").ok()
+    refused(kernel, "%node new few --strategy Ticker --instrument PAIR", "ConfigError", "RUNNING")
+    kernel.run("%node stop few").ok()
+    kernel.run("%node new few --strategy Ticker --instrument PAIR").ok()
+    assert kernel.value("few.state") == "CREATED"
+    refused(
+        kernel, "%node new PAIR -s Ticker --instrument PAIR", "ConfigError", "PAIR holds a Curr"
+    )
+    kernel.run("%node dispose few").ok()
+
+
+def test_it_is_looked_at_halted_and_killed(kernel: Kernel) -> None:
+    kernel.run("node = started(Ticker(every=2))").ok()
+    kernel.run("await until(lambda: len(node.fills()) > 2)").ok()
+    for word in ("orders", "fills", "positions", "log"):
+        cell = kernel.run(f"shown = %node {word}\nshown").ok()
+        assert kernel.value("type(shown).__name__") == "DataFrame", cell.result
+        assert (kernel.value("len(shown)") > 0) is (word != "log")
+    shown = kernel.run("counters = %node channels\ncounters").ok().result
+    assert "execution_events" in shown
+    assert "risk_commands" in shown
+    assert kernel.value("[len(counters.channels), len(counters.lanes)]") == [5, 8]
+    assert "trading: halted" in kernel.run("%node halt").ok().result
+    assert kernel.value("node.trading_state") == "halted"
+    assert "trading" not in kernel.run("%node resume").ok().result
+    kernel.run("report = %node kill").ok()
+    assert kernel.value("[report.halted, node.trading_state]") == [True, "halted"]
+    kernel.run("%node stop\n%node dispose").ok()
+
+
+def test_its_log_shows_as_many_lines_as_asked_for(kernel: Kernel) -> None:
+    kernel.run(
+        "node = started()\n"
+        "import logging\n"
+        "for number in range(9): logging.getLogger('workbench').warning('line %s', number)"
+    ).ok()
+    kernel.run("lines = %node log -n 3").ok()
+    assert kernel.value("[list(lines.columns), list(lines.text)]") == [
+        ["time", "level", "text"],
+        ["line 6", "line 7", "line 8"],
+    ]
+    refused(kernel, "%node log -n 0", "ConfigError", "limit is a number of lines, 1 or more; got 0")
+    kernel.run("%node stop\n%node dispose").ok()
+
+
+def test_watch_shows_the_dashboard(kernel: Kernel) -> None:
+    kernel.run("node = started()").ok()
+    kernel.run("shown = %node watch --hz 4").ok()
+    assert "ashboard" in kernel.value("type(shown).__module__ + type(shown).__name__")
+    kernel.run("shown.close()\n%node stop\n%node dispose").ok()
+
+
+@pytest.mark.parametrize("where", ["", " node"])
+def test_reset_makes_an_equal_node_under_the_same_names(kernel: Kernel, where: str) -> None:
+    kernel.run("node = started(Ticker(every=2), name='TRADER-007'); same = node; old = [node]").ok()
+    kernel.run("await until(lambda: len(node.fills()) > 2)").ok()
+    assert "TradingNode(TRADER-007): CREATED" in kernel.run(f"%node reset{where}").ok().result
+    assert kernel.value("[old[0].state, node.state, same is node, node is old[0]]") == [
+        *("DISPOSED", "CREATED", True, False),
+    ]
+    assert kernel.value("node.strategies[0] is old[0].strategies[0]")
+    kernel.run("%node build\n%node run").ok()
+    kernel.run("await until(lambda: len(node.fills()) > 2)").ok()
+    kernel.run("for _ in range(2):\n    %node reset").ok()
+    assert kernel.value("node.state") == "CREATED"
+    kernel.run("def again():\n    %node reset\n%node build\n%node run").ok()
+    kernel.run("again()").ok()
+    assert kernel.value("node.state") == "CREATED"
+    kernel.run("%node dispose").ok()
+
+
+def test_a_reset_does_not_hide_what_went_wrong(kernel: Kernel) -> None:
+    kernel.run(
+        "class Broken(Ticker):\n"
+        "    def on_quote(self, quote): raise RuntimeError('out of cheese')\n"
+        "node = started(Broken())"
+    ).ok()
+    kernel.wait_until("node.state == 'STOPPED'")
+    cell = kernel.run("%node reset")
+    assert cell.error is not None
+    assert cell.error["ename"] == "StrategyError"
+    assert kernel.value("node.state") == "STOPPED"
+    kernel.run("%node reset").ok()
+    assert kernel.value("node.state") == "CREATED"
+    kernel.run("%node dispose").ok()
+
+
+def test_with_thread_it_runs_on_one_of_its_own(kernel: Kernel) -> None:
+    kernel.run("node = make(); node.build()\n%node run --thread").ok()
+    kernel.run("before = node.strategies[0].count if ticking(node, 0) else 0").ok()
+    kernel.run("import threading\nwhile not ticking(node): time.sleep(0.005)").ok()
+    assert kernel.value("any(t.name == 'workbench TRADER-001' for t in threading.enumerate())")
+    kernel.run(
+        "%node halt\n%node resume\n%node orders\n%node channels\n%node stop\n%node dispose"
+    ).ok()
+    assert kernel.value("[node.state, node.fault]") == ["DISPOSED", None]
+
+
+def test_a_backtest_is_one_line(kernel: Kernel) -> None:
+    kernel.run(
+        "class Once(wb.Strategy):\n"
+        "    size: float = 1.0\n"
+        "    def on_start(self): self.subscribe_bars('1-minute-last')\n"
+        "    def on_bar(self, bar):\n"
+        "        if self.position() is None:\n"
+        "            self.submit_order(self.orders.market(bar.instrument_id, 'buy', self.size))\n"
+        "bars = wb.sample_bars(30)\nbars.to_csv('bars.csv')"
+    ).ok()
+    cell = kernel.run("%backtest Once bars -p size=2 --instrument PAIR --name done").ok()
+    assert cell.out == "done = wb.backtest(Once(size=2.0), bars, instrument=PAIR)\n"
+    assert cell.result.startswith("BacktestResult")
+    kernel.run("again = %backtest Once bars.csv -p size=2 --instrument PAIR").ok()
+    assert kernel.value("again.fills.equals(done.fills) and len(again.fills) == 1")
+    kernel.run("%backtest Once bars --instrument PAIR --name done").ok()
+    refused(kernel, "%backtest Once", "ConfigError", "required: DATA")
+    refused(kernel, "%backtest Once nothing.csv --instrument PAIR", "DataError", "no such file")
+    refused(
+        kernel, "%backtest Once bars --instrument PAIR --name Once", "ConfigError", "Once holds"
+    )
+    assert kernel.complete("%backtest Once bars -p ") == ["size="]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +239,12 @@ def test_an_unknown_word_is_answered_with_those_there_are(
 
 def test_too_many_words_are_refused(kernel: Kernel) -> None:
     kernel.run("node = make()").ok()
-    refused(kernel, "%node build node again", "ConfigError", "at most", "'node again'")
-    refused(kernel, "%node stop node again", "ConfigError", "at most", "'node again'")
+    refused(kernel, "%node build node again", "ConfigError", "unrecognized arguments: again")
+    refused(kernel, "%node stop node again", "ConfigError", "unrecognized arguments: again")
+    refused(kernel, "%node build --fast", "ConfigError", "unrecognized arguments: --fast")
+    refused(kernel, "%node log -n many", "ConfigError", "invalid int value: 'many'")
+    refused(kernel, "%node new", "ConfigError", "required: NAME, -s/--strategy")
+    refused(kernel, "%node new 'node", "ConfigError", "No closing quotation")
     assert kernel.value("node.state") == "CREATED"
 
 

@@ -23,8 +23,18 @@ node = wb.sandbox(wb.Strategy(), instrument=pair)
 %node run
 while node.phase != 'running': time.sleep(0.01)
 print('thread', node.core.dispatcher.data_handled > 0)
+%node orders
+%node channels
+%node halt
+%node resume
+%node kill
 %node stop
-%node dispose
+%node reset
+%node new other --strategy wb.Strategy
+Quiet = type('Quiet', (wb.Strategy,), {})
+%node new other --strategy Quiet --instrument pair
+%node dispose other
+%node dispose node
 print('end', node.state.value, node.fault)
 """
 
@@ -49,6 +59,10 @@ def test_a_node_goes_on_while_the_prompt_waits(directory: Path) -> None:
         shell.close(force=True)
     assert "cannot run a CREATED node; allowed now: build, dispose" in shown
     assert "/workbench/" not in shown
-    for state in ("BUILT", "RUNNING", "STOPPED", "DISPOSED"):
+    for state in ("CREATED", "BUILT", "RUNNING", "STOPPED", "DISPOSED"):
         assert f"TradingNode(TRADER-001): {state}" in shown
+    assert "trading: halted" in shown
+    assert "execution_events" in shown
+    assert "'wb.Strategy' is not defined, not a strategy" in shown
+    assert "other = wb.sandbox(Quiet(), instrument=pair)" in shown
     assert "thread True" in shown

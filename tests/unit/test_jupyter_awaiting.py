@@ -102,6 +102,12 @@ def test_a_name_goes_along() -> None:
     assert added(text) == "(await get_ipython().run_line_magic('node', 'stop left --await'))\n"
 
 
+def test_a_reset_is_awaited_too() -> None:
+    text = "x = get_ipython().run_line_magic('node', 'reset left')\n"
+    awaited = "x = (await get_ipython().run_line_magic('node', 'reset left --await'))\n"
+    assert added(text) == awaited
+
+
 def test_an_await_that_is_there_stays_the_only_one() -> None:
     assert added(f"await {STOP}\n") == f"await {AWAITED[7:-1]}\n"
 

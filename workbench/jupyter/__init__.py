@@ -1,4 +1,4 @@
-"""The notebook layer: the `%node` magic, awaiting it, and a graceful stop on kernel shutdown."""
+"""The notebook layer: magics, their completion, dashboards, a graceful stop on shutdown."""
 
 from __future__ import annotations
 

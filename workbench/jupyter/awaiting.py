@@ -1,4 +1,4 @@
-"""`%node stop` awaits: an input transformer that adds `await` where the shell can take it.
+"""`%node stop` and `reset` await: an input transformer adds `await` where the shell can take it.
 
 At the top level of a cell, also in loops and assignments, `%node stop` becomes an awaited call, so
 that the node's tasks go on while the cell waits. Inside a function, or within another magic such as
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 AWAITED = "--await"
+_WORDS = ("stop", "reset")
 _NO_AWAIT = (
     ast.FunctionDef,
     ast.Lambda,
@@ -43,7 +44,7 @@ class AwaitNodeStop:
         self._is_running = False
 
     def transform(self, lines: list[str]) -> list[str]:
-        """Return the cell's lines with `await` before each `%node stop` that can take it."""
+        """Return the lines with `await` before each `%node stop` or `reset` that can take it."""
         if self._is_running or not getattr(self._shell, "autoawait", False):
             return lines
         return add_await(lines)
@@ -56,7 +57,7 @@ def add_await(lines: list[str]) -> list[str]:
     ["(await get_ipython().run_line_magic('node', 'stop --await'))\n"]
     """
     text = "".join(lines)
-    if "run_line_magic" not in text or "stop" not in text:
+    if "run_line_magic" not in text or not any(word in text for word in _WORDS):
         return lines
     try:
         tree = ast.parse(text)
@@ -87,7 +88,7 @@ def _add_to(encoded: list[bytes], call: ast.Call, is_awaited: bool) -> None:
 
 
 def _stops(tree: ast.AST, *, is_awaited: bool, can_await: bool) -> Iterator[tuple[ast.Call, bool]]:
-    """Yield the calls of `%node stop` where `await` is allowed, and whether it is there already."""
+    """Yield the calls that can be awaited, and whether they are already."""
     if isinstance(tree, ast.Call) and can_await and _is_node_stop(tree):
         yield tree, is_awaited
         return
@@ -106,4 +107,4 @@ def _is_node_stop(call: ast.Call) -> bool:
         return False
     name, line = (a.value if isinstance(a, ast.Constant) else None for a in call.args)
     words = line.split() if isinstance(line, str) else []
-    return name == "node" and words[:1] == ["stop"] and AWAITED not in words
+    return name == "node" and bool(words) and words[0] in _WORDS and AWAITED not in words

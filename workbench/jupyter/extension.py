@@ -9,6 +9,7 @@ from typing import Any
 from workbench.jupyter.awaiting import AwaitNodeStop
 from workbench.jupyter.completing import node_matcher
 from workbench.jupyter.dashboard import Dashboards
+from workbench.jupyter.helping import ask_for_help
 from workbench.jupyter.magics import NodeMagics
 from workbench.jupyter.shutdown import GracefulShutdown
 from workbench.model.error_display import file_namers
@@ -31,6 +32,7 @@ class Extension:
         shell = self._shell
         self._add_magics()
         awaiting = AwaitNodeStop(shell)
+        self._append(shell.input_transformers_cleanup, ask_for_help)
         self._append(shell.input_transformers_post, awaiting.transform)
         self._append(shell.Completer.custom_matchers, node_matcher(shell))
         self._append(file_namers, _cell_namer(shell))
@@ -53,7 +55,9 @@ class Extension:
         magics = NodeMagics(shell)  # its base class also enters it in `configurables`
         shell.register_magics(magics)
         manager = shell.magics_manager
-        self._undo.callback(manager.magics["line"].pop, "node", None)
+        for kind, names in NodeMagics.magics.items():
+            for name in names:
+                self._undo.callback(manager.magics[kind].pop, name, None)
         self._undo.callback(manager.registry.pop, NodeMagics.__name__, None)
         self._undo.callback(_remove, shell.configurables, magics)
 

@@ -1,48 +1,24 @@
-"""The `%node` magic: a word, one public call, an object with a good repr."""
+"""The magics: each parses its words, makes one public call, and returns what that returned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import argparse
+from collections.abc import Coroutine
 from typing import Any
 
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
+from workbench.jupyter.arguments import backtest_parser, strategy_parser
 from workbench.jupyter.awaiting import AWAITED
+from workbench.jupyter.making import backtest_call, check_name, sandbox_call
+from workbench.jupyter.strategy_cells import CellReport, StrategyCell
+from workbench.jupyter.words import ALL, NEW, RESET, WORDS, names_of_nodes, parser_of
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.node import TradingNode, nodes
-from workbench.node.waiting import is_loop_running
+from workbench.research import BacktestResult
 from workbench.runtime.lifecycle import NodeState
 
 _EXAMPLE = "make one first: node = wb.sandbox(strategy, instrument=instrument), then %node build"
-
-
-def _build(node: TradingNode) -> TradingNode:
-    node.build()
-    return node
-
-
-def _run(node: TradingNode) -> TradingNode:
-    # Where no loop runs, as in a terminal, the node gets a thread and loop of its own.
-    node.run(thread=not is_loop_running())
-    return node
-
-
-def _status(node: TradingNode) -> TradingNode:
-    return node
-
-
-def _stop(node: TradingNode) -> TradingNode:
-    node.stop()
-    return node
-
-
-async def _stop_awaited(node: TradingNode) -> TradingNode:
-    try:
-        await node.stop_async()
-    except LifecycleError as error:
-        _point_to_running(error, node)
-        raise
-    return node
 
 
 def _point_to_running(error: LifecycleError, node: TradingNode) -> None:
@@ -55,69 +31,88 @@ def _point_to_running(error: LifecycleError, node: TradingNode) -> None:
             )
 
 
-def _dispose(node: TradingNode) -> TradingNode:
-    node.dispose()
-    return node
-
-
-WORDS: dict[str, Callable[[TradingNode], TradingNode]] = {
-    "build": _build,
-    "run": _run,
-    "status": _status,
-    "stop": _stop,
-    "dispose": _dispose,
-}
-"""What can follow `%node`."""
-
-
-def names_of_nodes(namespace: dict[str, Any]) -> list[str]:
-    """Return the names by which a namespace's user knows nodes."""
-    return [n for n, v in namespace.items() if isinstance(v, TradingNode) and n[0] != "_"]
-
-
 @magics_class
 class NodeMagics(Magics):
     """The magics that `%load_ext workbench` adds."""
 
+    @property
+    def _namespace(self) -> dict[str, Any]:
+        return getattr(self.shell, "user_ns", {})
+
     @line_magic
-    def node(self, line: str) -> TradingNode | Coroutine[Any, Any, TradingNode]:
-        """Step a trading node through its lifecycle.
+    def node(self, line: str) -> Any | Coroutine[Any, Any, Any]:
+        """Make a trading node, step it through its lifecycle, and look at it.
 
-        %node WORD [NAME]
+        %node WORD [NAME] [OPTIONS]
 
-            WORD      does                                     in Python
-            build     makes engines and clients                node.build()
-            run       starts it on the kernel's loop           node.run()
-            status    shows where it is                        node
-            stop      stops it gracefully and waits            await node.stop_async()
-            dispose   lets go of everything                    node.dispose()
+            WORD        does                                    in Python
+            new         makes a node with simulated fills       node = wb.sandbox(...)
+            build       makes engines and clients               node.build()
+            run         starts it on the kernel's loop,         node.run()
+                          or on a thread: --thread              node.run(thread=True)
+            status      shows where it is                       node
+            watch       shows it live: --hz N                   node.dashboard(hz=5)
+            orders      shows all orders                        node.orders()
+            fills       shows all fills                         node.fills()
+            positions   shows all positions                     node.positions()
+            channels    shows channels and lanes                node.channels(), node.lanes()
+            log         shows its log: -n N                     node.log(20)
+            halt        lets no new orders through              node.set_trading_state("halted")
+            resume      lets orders through again               node.set_trading_state("active")
+            kill        halts, and cancels every order          node.kill()
+            stop        stops it gracefully and waits           await node.stop_async()
+            dispose     lets go of everything                   node.dispose()
+            reset       stops, disposes, makes an equal one     node = await node.reset_async()
 
         NAME is the variable that holds the node; by default the node constructed last.
-        `stop` raises what went wrong during the run, if anything did.
+        `%node WORD?` shows a word's options. `stop` raises what went wrong during the run, if
+        anything did.
 
-            node = wb.sandbox(strategy, instrument=instrument)
+            %node new node --strategy EmaCross -p fast=5 --instrument BTC/USDT.SIM
             %node build
             %node run
             %node stop
         """
-        words = line.split()
+        word, _, rest = line.strip().partition(" ")
+        words = rest.split()
         awaited = AWAITED in words
-        words = [word for word in words if word != AWAITED]
-        if not words or words[0] not in WORDS:
-            got = f"got {words[0]!r}" if words else "got nothing"
+        if awaited:
+            rest = " ".join(one for one in words if one != AWAITED)
+        if word not in ALL:
+            got = f"got {word!r}" if word else "got nothing"
             raise ConfigError(
-                f"%node is followed by one of {', '.join(WORDS)}; {got}. Example: %node status"
+                f"%node is followed by one of {', '.join(ALL)}; {got}. Example: %node status"
             )
-        if len(words) > 2:
-            raise ConfigError(
-                f"%node {words[0]} takes at most the name of a node; got {' '.join(words[1:])!r}"
-            )
-        node = self._find(words[1] if len(words) == 2 else None)
+        given = parser_of(word).parse(rest)
+        if given is None:
+            return _nothing() if awaited else None
+        if word == NEW:
+            return self._new(given)
+        node = self._find(given.name)
+        if awaited:
+            return self._awaited(word, node)
         try:
-            return _stop_awaited(node) if awaited else WORDS[words[0]](node)
+            return self._bound(word, node, WORDS[word].call(node, given))
         except LifecycleError as error:
             _point_to_running(error, node)
             raise
+
+    async def _awaited(self, word: str, node: TradingNode) -> Any:
+        call = WORDS[word].awaited
+        assert call is not None
+        try:
+            return self._bound(word, node, await call(node))
+        except LifecycleError as error:
+            _point_to_running(error, node)
+            raise
+
+    def _bound(self, word: str, node: TradingNode, result: Any) -> Any:
+        """Bind the names of a node that was reset to the new one; return the result."""
+        if word == RESET:
+            for name in names_of_nodes(self._namespace):
+                if self._namespace[name] is node:
+                    self._namespace[name] = result
+        return result
 
     def _find(self, name: str | None) -> TradingNode:
         if name is None:
@@ -125,7 +120,7 @@ class NodeMagics(Magics):
             if not known:
                 raise ConfigError(f"there is no node yet; {_EXAMPLE}")
             return known[-1]
-        namespace: dict[str, Any] = getattr(self.shell, "user_ns", {})
+        namespace = self._namespace
         found = namespace.get(name)
         if not isinstance(found, TradingNode):
             names = names_of_nodes(namespace)
@@ -135,3 +130,72 @@ class NodeMagics(Magics):
                 f"{name!r} is {held}, not a node; nodes: {', '.join(names) or 'none'}{example}"
             )
         return found
+
+    def _new(self, given: argparse.Namespace) -> TradingNode:
+        check_name(given.name, self._namespace, TradingNode)
+        call = sandbox_call(given, self._namespace)
+        node = call.make()
+        print(call.to_python(given.name))
+        self._namespace[given.name] = node
+        return node
+
+    @line_magic
+    def backtest(self, line: str) -> BacktestResult | None:
+        """Run a strategy over history and return the result.
+
+        %backtest STRATEGY DATA [DATA ...] [OPTIONS]
+
+        STRATEGY is a variable (an object, or a class whose parameters are given as -p NAME=VALUE)
+        or path/to/file.py:ClassName. DATA is a variable or a file. `--instrument` names what is
+        traded, by default the variable `instrument`; `--name result` binds the result.
+        `%backtest?` shows this, `%backtest --help` all options.
+
+            %backtest EmaCross bars.csv -p fast=5 --instrument BTC/USDT.SIM --name result
+
+        In Python:
+
+            result = wb.backtest(EmaCross(fast=5), wb.bars("bars.csv"), instrument=instrument)
+        """
+        given = backtest_parser().parse(line)
+        if given is None:
+            return None
+        if given.name is not None:
+            check_name(given.name, self._namespace, BacktestResult)
+        call = backtest_call(given, self._namespace)
+        print(call.to_python(given.name or ""))
+        result = call.make()
+        if given.name is not None:
+            self._namespace[given.name] = result
+        return result
+
+    @cell_magic
+    def strategy(self, line: str, cell: str) -> CellReport | None:
+        """Define a strategy in a cell, and go on with its new code when the cell is run again.
+
+        %%strategy NAME [--node NODE]
+
+        The cell defines exactly one strategy class. NAME becomes an object of it. When the cell is
+        run again, NAME stays the same object and goes on with the new code, in the middle of a run
+        too: attributes, indicators, position, open orders, timers and subscriptions stay, and
+        `on_start` does not run again. So do all strategies in nodes that have the old class, or
+        only those in NODE. If the new class cannot take over, nothing changes. A live node refuses.
+
+            %%strategy cross
+            class EmaCross(wb.Strategy):
+                fast: int = 10
+
+        In Python:
+
+            class EmaCross(wb.Strategy): ...
+            cross = EmaCross()                         # the first time
+            node.swap_strategy(cross, EmaCross)        # when it is run again
+        """
+        given = strategy_parser().parse(line)
+        if given is None:
+            return None
+        only_in = None if given.node is None else self._find(given.node)
+        return StrategyCell(self.shell, line, cell).run(given.name, only_in)
+
+
+async def _nothing() -> None:
+    """Be what an awaited `--help` returns."""

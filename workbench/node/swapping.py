@@ -24,6 +24,7 @@ class SwapReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was exchanged.
 
     Attributes:
+        trader_id: Whose node.
         strategy_id: Whose code; empty before the node is built.
         class_name: The class it is of now.
         old: The fingerprint of its code before.
@@ -32,6 +33,7 @@ class SwapReport(msgspec.Struct, frozen=True, kw_only=True):
         ts_ns: When, on the node's clock, nanoseconds; 0 before the node is built.
     """
 
+    trader_id: str
     strategy_id: str
     class_name: str
     old: str
@@ -95,11 +97,11 @@ def check(node: TradingNode, actor: Actor) -> None:
     """Refuse what cannot be exchanged now.
 
     Raises:
-        LifecycleError: If the node trades at a venue or is disposed of, the strategy is part of
-            another one by now, or one of the node's own callbacks asks.
+        LifecycleError: If the node trades at a real venue or is disposed of, the strategy is part
+            of another one by now, or one of the node's own callbacks asks.
     """
     name = actor.component_id or type(actor).__name__
-    if node.is_live:
+    if node.is_live and node.state is not NodeState.STOPPED:
         raise LifecycleError(
             f"{name} trades live: its code cannot be exchanged while it does. Try the new code in"
             " a sandbox, then stop this node and make another"
@@ -135,6 +137,7 @@ def _noted(node: TradingNode, swap: CodeSwap) -> SwapReport:
         )
         core.log.add(core.dispatcher.number, RecordKind.SWAP, event)
     report = SwapReport(
+        trader_id=node.config.trader_id,
         strategy_id=actor.component_id,
         class_name=swap.kind.__name__,
         old=swap.old,
