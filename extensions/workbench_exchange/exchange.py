@@ -277,6 +277,12 @@ class LocalExchange:
         return dict(self.venue.keys)
 
     @property
+    def heard(self) -> list[str]:
+        """Return the streams and the accounts that some socket listens to."""
+        desk = self._server.desk
+        return [] if desk is None else desk.hub.heard()
+
+    @property
     def addresses(self) -> Addresses:
         """Return where clients connect."""
         host = f"[{self._host}]" if ":" in self._host else self._host

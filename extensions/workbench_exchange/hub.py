@@ -70,6 +70,11 @@ class Hub:
         account = connection.accounts.pop(number)
         self._accounts[account].pop((connection, number), None)
 
+    def heard(self) -> list[str]:
+        """Return the streams and accounts that somebody listens to."""
+        accounts = [name for name, listeners in self._accounts.items() if listeners]
+        return sorted([*self._streams, *accounts])
+
     def forget(self, connection: Connection) -> None:
         """Let a connection hear nothing."""
         for stream in list(connection.streams):

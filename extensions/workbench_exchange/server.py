@@ -62,9 +62,9 @@ class Server:
                 f"the exchange listens on loopback only ({', '.join(LOOPBACK)}); got {host!r}"
             )
         self._server = web.Server(self._handle, access_log=None)
-        runner = self._runner = web.ServerRunner(self._server)
+        runner = self._runner = web.ServerRunner(self._server, shutdown_timeout=0.5)
         await runner.setup()
-        site = web.TCPSite(runner, host, port, shutdown_timeout=0.5, reuse_address=True)
+        site = web.TCPSite(runner, host, port, reuse_address=True)
         try:
             await site.start()
         except OSError as error:
