@@ -34,6 +34,7 @@ class Venv:
         for name in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME"):
             self.environment.pop(name, None)
         self.environment["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+        self.environment["PIP_NO_COMPILE"] = "1"  # most of it is never imported here
         self.run(python, "-m", "venv", str(folder), timeout_s=INSTALL_S)
 
     def run(
