@@ -116,7 +116,8 @@ class VenueSession:
         with self._runner.bound():
             channels = self._runner.take_channels()
             self.core = TradingCore(trial.clock, channels, self._runner.senders, run_tag=run_tag)
-            self.desk = Desk(external_order_claims=(trial.instrument_id,))
+            self.desk = Desk()
+            self.desk.external_order_claims = (trial.instrument_id,)
             self.core.add_actor(self.desk)
             self._make_clients(trial.clock)
         self._parking = Parking(channels)
