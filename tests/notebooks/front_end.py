@@ -74,8 +74,10 @@ class FrontEnd(Kernel):
 
     def make_subshell(self) -> bool:
         """Ask for a subshell, as JupyterLab does for widgets; return whether there is one."""
-        session = self.client.session
-        message = session.msg("create_subshell_request", {})
+        info = self.client.kernel_info(reply=True, timeout=GUARD_S)["content"]
+        if "kernel subshells" not in info.get("supported_features", ()):
+            return False
+        message = self.client.session.msg("create_subshell_request", {})
         self.client.control_channel.send(message)
         while True:
             reply = self.client.get_control_msg(timeout=GUARD_S)

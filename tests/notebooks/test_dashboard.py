@@ -10,10 +10,23 @@ import pytest
 
 from tests.notebooks.conftest import SETUP
 from tests.notebooks.front_end import FrontEnd
+from tests.notebooks.kernels import Cell
 
 LEFT = """
 import gc, threading, weakref
 from ipywidgets.widgets import widget as _widgets
+
+class Resting(Ticker):
+    def on_quote(self, quote):
+        self.count += 1
+        if self.count == 10:
+            self.submit_order(self.orders.limit(quote.instrument_id, "buy", 1, "50"))
+
+def on_thread(strategy):
+    node = make(strategy)
+    node.build()
+    node.run(thread=True)
+    return node
 
 def left():
     gc.collect()
@@ -86,24 +99,46 @@ def test_what_a_button_cannot_do_is_told_where_it_was_pressed(page: FrontEnd) ->
     assert page.press("explode", 2)["text"].startswith("there is no button 'explode'")
 
 
-def test_kill_is_acknowledged_before_a_busy_cells_end(page: FrontEnd) -> None:
-    if not page.make_subshell():
-        pytest.skip("a kernel without subshells reads no message before the cell's end")
-    page.run("node = started(Ticker(every=10))\ndashboard = node.dashboard()").ok()
+def began(page: FrontEnd, node: str) -> Cell:
+    """Start a node with a dashboard that is looked at, and then a busy cell."""
+    page.run(f"node = {node}\ndashboard = node.dashboard()").ok()
     page.hello()
     page.run("await until(lambda: ticking(node, 30))").ok()
     busy = page.submit("print('begun', flush=True)\ntime.sleep(4)\nprint('end of the busy cell')")
     page.wait_for_text(busy, "begun")
-    reply = page.press("kill")
-    assert reply["text"] == ""
-    page.frame_where(lambda frame: "HALTED" in notices(frame).get("kill", ""))
-    assert "end of" not in busy.out
-    # The frames go on, and say why nothing moves.
+    return busy
+
+
+def test_kill_is_acknowledged_before_a_busy_cells_end(page: FrontEnd) -> None:
+    can_be_told = page.make_subshell()
+    busy = began(page, "started(Resting())")
+    page.say("press", action="kill", number=1)
+    # The frames go on in any case, and say why nothing moves.
     page.frame_where(lambda frame: "a cell is running" in notices(frame).get("stalled", ""))
+    if can_be_told:
+        page.wait_for(lambda one: one[0] == "reply")
+        queued = page.frame_where(lambda frame: "HALTED" in notices(frame).get("kill", ""))
+        assert notices(queued)["kill"] == "HALTED; 1 cancel queued"
     assert "end of" not in busy.out
     page.finish(busy).ok()
-    halted = page.frame_where(lambda frame: "sent" in notices(frame).get("kill", ""))
-    assert halted["head"]["trading"] == "trading: halted"
+    # A kernel without subshells reads the message only now.
+    reply = page.wait_for(lambda one: one[0] == "reply")[1]
+    assert reply["text"] == ""
+    sent = page.frame_where(lambda frame: "1 cancel sent" in notices(frame).get("kill", ""))
+    assert sent["head"]["trading"] == "trading: halted"
+
+
+def test_a_node_on_its_own_thread_cancels_before_a_busy_cells_end(page: FrontEnd) -> None:
+    if not page.make_subshell():
+        pytest.skip("a kernel without subshells reads no message before the cell's end")
+    busy = began(page, "on_thread(Resting())")
+    page.say("press", action="kill", number=1)
+    page.frame_where(lambda frame: "1 cancel sent" in notices(frame).get("kill", ""))
+    at = len(page.seen)
+    page.frame_where(lambda frame: data_events(frame) > 0, at)  # it goes on meanwhile
+    assert "end of" not in busy.out
+    page.finish(busy).ok()
+    page.run("%node stop").ok()
 
 
 def test_a_page_that_is_loaded_anew_gets_the_window_kept_so_far(page: FrontEnd) -> None:

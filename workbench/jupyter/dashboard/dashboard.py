@@ -20,6 +20,7 @@ from workbench.jupyter.dashboard.tables import COLUMNS, EMPTY
 from workbench.jupyter.dashboard.widget import DashboardWidget
 from workbench.node import TradingNode
 from workbench.runtime.lifecycle import NodeState
+from workbench.runtime.switching import quick_switching
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +195,9 @@ class Dashboard:
 
     def _send_charts(self, with_script: bool) -> None:
         try:
-            described = msgspec.json.encode(charts.described())
+            # The import computes for a second or two: the node's loop must get its turns.
+            with quick_switching():
+                described = msgspec.json.encode(charts.described())
             about = {"kind": "charts", "has_script": with_script}
             buffers = [described, charts.script()] if with_script else [described]
             with self._lock:
