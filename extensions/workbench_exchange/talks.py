@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -22,8 +22,31 @@ class Message(msgspec.Struct):
     """A request on a socket."""
 
     method: str = ""
-    params: Any = None
+    params: msgspec.Raw = msgspec.Raw(b"null")
     id: Any = None
+
+    def names(self) -> list[str] | None:
+        """Return the names in its parameters, None if they are no list of names."""
+        try:
+            return msgspec.json.decode(self.params, type=list[str] | None) or []
+        except msgspec.ValidationError:
+            return None
+
+    def texts(self) -> dict[str, str] | None:
+        """Return its parameters as texts, None if they are no object.
+
+        A number stays as it was written: that is what was signed.
+        """
+        try:
+            given = msgspec.json.decode(self.params, type=dict[str, msgspec.Raw] | None) or {}
+        except msgspec.ValidationError:
+            return None
+        texts = {name: bytes(value).decode() for name, value in given.items()}
+        return {
+            name: msgspec.json.decode(text) if text.startswith('"') else text
+            for name, text in texts.items()
+            if text != "null"
+        }
 
 
 def read(text: str) -> Message | None:
@@ -53,18 +76,17 @@ _BAD_JSON: dict[str, Any] = {
 
 
 def _market_answer(desk: Desk, connection: Connection, message: Message) -> dict[str, Any]:
-    hub = desk.hub
+    hub, names = desk.hub, message.names()
     if message.method == "LIST_SUBSCRIPTIONS":
         return {"result": list(connection.streams), "id": message.id}
     change = {"SUBSCRIBE": hub.subscribe, "UNSUBSCRIBE": hub.unsubscribe}.get(message.method)
-    if change is None or not isinstance(message.params or [], list):
+    if change is None or names is None:
         text = f"Invalid request: unknown variant `{message.method}` or params are no list"
         return {"error": {"code": 2, "msg": text}, "id": message.id}
-    names = cast("list[Any]", message.params or [])
     if len(connection.streams) + len(names) > _MOST_STREAMS:
         return {"error": {"code": 1, "msg": "Too many streams"}, "id": message.id}
     for name in names:
-        change(connection, str(name))
+        change(connection, name)
     return {"result": None, "id": message.id}
 
 
@@ -73,31 +95,26 @@ async def talk_requests(desk: Desk, connection: Connection) -> None:
     async with asyncio.TaskGroup() as late:
         async for text in connection.received():
             message = read(text)
-            if message is None or not isinstance(message.params or {}, dict):
+            params = None if message is None else message.texts()
+            if message is None or params is None:
                 refusal = RefusalError(-1135, "Error parsing request: expected an object")
                 connection.send("reply", _text(_error(desk, "", None, refusal)))
                 continue
             delay_s = desk.delay_of(message.method)
             if delay_s:
-                late.create_task(_answer_late(desk, connection, message, delay_s))
+                late.create_task(_answer_late(desk, connection, message, params, delay_s))
             else:
-                _answer(desk, connection, message)
+                _answer(desk, connection, message, params)
 
 
 async def _answer_late(
-    desk: Desk, connection: Connection, message: Message, delay_s: float
+    desk: Desk, connection: Connection, message: Message, params: dict[str, str], delay_s: float
 ) -> None:
     await asyncio.sleep(delay_s)
-    _answer(desk, connection, message)
+    _answer(desk, connection, message, params)
 
 
-def _answer(desk: Desk, connection: Connection, message: Message) -> None:
-    given = cast("dict[str, Any]", message.params or {})
-    params = {
-        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        for name, value in given.items()
-        if value is not None
-    }
+def _answer(desk: Desk, connection: Connection, message: Message, params: dict[str, str]) -> None:
     api_key = params.get("apiKey", "")
     try:
         result = _carry_out(desk, connection, message.method, params)
