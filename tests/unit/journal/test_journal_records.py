@@ -194,6 +194,22 @@ def test_a_secret_too_short_to_tell_from_anything_else_is_refused() -> None:
     assert redacted(b"x", hide(["abcd"])) == b"x"
 
 
+@pytest.mark.parametrize("lead", ["", "é", "x" * 31, "x" * 32, "x" * 200, "x" * 300, "x" * 70_000])
+def test_a_secret_is_found_wherever_it_stands_in_whatever_letters(
+    tmp_path: Path, lead: str
+) -> None:
+    key = "schlüssel-√2"
+    text = f"{lead}{key}"
+    with s.inline(tmp_path, redact=hide([key])) as journal:
+        for ts in (1, -1, -30, 2**40):
+            journal.append("exception", ExceptionRaised(where=text, type_name=key, text=key + lead))
+            journal.append("event", s.e.TimeEvent(text, ts, ts))
+        for record in journal.messages("exception"):
+            message = record.message
+            assert (message.where, message.text) == (f"{lead}***", f"***{lead}")
+        assert {r.message.name for r in journal.messages("event")} == {f"{lead}***"}
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

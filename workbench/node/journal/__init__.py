@@ -12,6 +12,7 @@ How to build on this:
 - A client that sends to a venue waits (`await journal.durable()`: all that was appended so far, so
   the command and everything that led to it) before the first byte leaves, and checks
   `lease.may_send`. A cancel may leave without waiting where `journal.fault` is set.
+- A `Journal` is the `Durable` that an execution client of `workbench.venues` writes to.
 - A client that receives appends what came, as it came (`RawReport`), before it makes events of it.
 - The pump waits for `journal.room()` where `journal.is_congested`. `journal.on_fault` and
   `lease.keep(on_lost)` call from another thread: post to the loop.

@@ -111,7 +111,8 @@ class Journal(JournalView):
             latency_s: How long `durable` takes then, on the loop's clock.
             linger_s: How long market data and time events wait to be committed together.
             congested_at: From how many waiting records on it is congested.
-            redact: Takes secrets out of everything that is written (see `hide`).
+            redact: Takes secrets out of every text that is written: `hide([...])`, or
+                `workbench.venues.secrets.redact`.
             is_checked: Whether every page of an old file is looked at first.
 
         Raises:
@@ -148,13 +149,13 @@ class Journal(JournalView):
     # Writing
 
     def append(
-        self, kind: JournalKind | str, message: Any, *, number: int = 0, ts: int | None = None
+        self, kind: JournalKind | str, payload: Any, *, number: int = 0, ts: int | None = None
     ) -> int:
         """Take a record and return its sequence, without waiting; from any thread.
 
         Args:
             kind: What kind of record.
-            message: A message of the model or a payload of the journal; encoded before this
+            payload: A message of the model or a payload of the journal; encoded before this
                 returns, so that it may change afterwards.
             number: The number of the handled message it belongs to.
             ts: When, nanoseconds; by default now.
@@ -164,15 +165,15 @@ class Journal(JournalView):
             ConfigError: If there is no such kind.
             JournalError: If the journal was closed.
         """
-        payload = encode(message)
+        data = encode(payload)
         if self._redact is not None:
-            payload = redacted(payload, self._redact)
+            data = redacted(data, self._redact)
         name = _NAMES.get(kind)  # a member equals its text
         if name is None:
             name = parse_enum(JournalKind, kind, "kind").value
         when = self._clock.timestamp_ns() if ts is None else ts
         is_hurried = name not in _UNHURRIED
-        return self._append(self._run, number, name, when, type_name(message), payload, is_hurried)
+        return self._append(self._run, number, name, when, type_name(payload), data, is_hurried)
 
     async def durable(self, sequence: int | None = None) -> None:
         """Return when a record, by default all that was appended so far, is durable; on any loop.

@@ -17,10 +17,10 @@ from workbench.model.custom_data import TAG_PREFIX, CustomData
 from workbench.model.errors import CodecError, ConfigError
 from workbench.node.journal.records import PAYLOADS
 
-Redact = Callable[[bytes], bytes]
-"""Returns bytes (of a text: UTF-8) without what must not be written; as they are, if so."""
+Redact = Callable[[str], str]
+"""Returns a text without what must not be written; as it is, if so."""
 
-HIDDEN = b"***"
+HIDDEN = "***"
 
 _OWN = frozenset(PAYLOADS)
 _encoder = msgspec.msgpack.Encoder()
@@ -69,34 +69,40 @@ def hide(secrets: Iterable[str]) -> Redact:
     Raises:
         ConfigError: If one has less than four characters: it would be found everywhere.
 
-    >>> hide(["k3y-of-mine"])(b"apiKey=k3y-of-mine&x=1")
-    b'apiKey=***&x=1'
+    >>> hide(["k3y-of-mine"])("apiKey=k3y-of-mine&x=1")
+    'apiKey=***&x=1'
     """
-    known = sorted({secret.encode() for secret in secrets}, key=len, reverse=True)
+    known = sorted(set(secrets), key=len, reverse=True)
     if any(len(secret) < 4 for secret in known):
         raise ConfigError("a secret to hide has four characters or more")
 
-    def redact(data: bytes) -> bytes:
+    def redact(text: str) -> str:
         for secret in known:
-            if secret in data:
-                data = data.replace(secret, HIDDEN)
-        return data
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text
 
     return redact
 
 
 def redacted(data: bytes, redact: Redact) -> bytes:
     """Return an encoded payload with every text and every bytes in it redacted."""
-    if redact(data) == data:
+    # Texts stand in it as they are; what is between them is no part of a character of theirs.
+    if _redacted_bytes(data, redact) == data:
         return data  # as nearly always: nothing is taken apart
     return _encoder.encode(_walk(msgspec.msgpack.decode(data), redact))
 
 
+def _redacted_bytes(data: bytes, redact: Redact) -> bytes:
+    text = data.decode(errors="surrogateescape")  # and back to the same bytes
+    return redact(text).encode(errors="surrogateescape")
+
+
 def _walk(value: Any, redact: Redact) -> Any:
     if isinstance(value, str):
-        return redact(value.encode()).decode(errors="replace")
-    if isinstance(value, bytes):
         return redact(value)
+    if isinstance(value, bytes):
+        return _redacted_bytes(value, redact)
     if isinstance(value, list):
         return [_walk(item, redact) for item in cast("list[Any]", value)]
     if isinstance(value, dict):

@@ -26,7 +26,11 @@ from workbench.runtime.channels import ChannelName
 
 
 class JournalKind(StrEnum):
-    """The kinds of record; those of the event log in memory have the same names."""
+    """The kinds of record; those of the event log in memory have the same names.
+
+    `command` is what was handled, `request` what a client is about to send for it; `raw` is what a
+    venue sent, `report` what a client read in it, `event` what was handled.
+    """
 
     RUN = "run"
     TIME = "time"
@@ -36,6 +40,8 @@ class JournalKind(StrEnum):
     DERIVED = "derived"
     STALL = "stall"
     SWAP = "swap"
+    REQUEST = "request"
+    REPORT = "report"
     RAW = "raw"
     DATA = "data"
     INSTRUMENT = "instrument"
