@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from workbench.engines.capabilities import ALL_CAPABILITIES, Capabilities
@@ -124,6 +125,10 @@ class OrderLookup(Protocol):
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
     ) -> list[Order]:
         """Return the orders of which an answer is awaited."""
+        ...
+
+    def net_quantity(self, instrument_id: str, *, account_id: str | None = None) -> Decimal:
+        """Return what is held of an instrument, negative for a short."""
         ...
 
 

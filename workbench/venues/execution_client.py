@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -36,6 +37,7 @@ from workbench.model.events import (
     AccountState,
 )
 from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, InstrumentId, Venue
+from workbench.model.money import ZERO
 from workbench.model.reports import (
     ExecutionReport,
     FillReport,
@@ -149,6 +151,7 @@ class VenueExecutionClient(ExecutionClient):
         self._settings = settings or ExecutionSettings()
         self._instrument_ids = dict.fromkeys(instrument_ids)
         self._has_started = False
+        self._differences: dict[InstrumentId, Decimal] = {}
         self._tasks = OwnedTasks(self.client_id, self._failed)
         self._rates = Rates(self._trait("rate_limits"))
         self._entry = OrderEntry(
@@ -247,9 +250,39 @@ class VenueExecutionClient(ExecutionClient):
             self._take(report)
         for tracked in self._absent(orders):
             self._inquiries.begin(tracked, at_once=True)
-        for position in positions:
+        for position in self._confirmed(positions):
             self._take(position)
         self._take(account)
+
+    def _confirmed(self, positions: list[PositionReport]) -> list[PositionReport]:
+        """Return the positions that differ, by as much as when they were asked for before.
+
+        Between the questions for fills and for positions there may have been a fill.
+        """
+        now = self._clock.timestamp_ns()
+        reported = {position.instrument_id: position for position in positions}
+        if "position_reports" not in self.unsupported:
+            for instrument_id in self._instruments():
+                if instrument_id not in reported:
+                    reported[instrument_id] = PositionReport(
+                        account_id=self.account_id,
+                        instrument_id=instrument_id,
+                        signed_quantity=ZERO,
+                        ts_event=now,
+                        ts_init=now,
+                    )
+        differences: dict[InstrumentId, Decimal] = {}
+        for instrument_id, position in reported.items():
+            here = self.tracking.lookup.net_quantity(instrument_id, account_id=self.account_id)
+            if position.signed_quantity != here:
+                differences[instrument_id] = position.signed_quantity - here
+        before, self._differences = self._differences, differences
+        return [
+            position
+            for instrument_id, position in reported.items()
+            if instrument_id in differences
+            and before.get(instrument_id) == differences[instrument_id]
+        ]
 
     async def _restore(self) -> None:
         if not self._has_started:
@@ -338,11 +371,11 @@ class VenueExecutionClient(ExecutionClient):
 
     async def _get_fills(self, tracked: Tracked) -> None:
         """Ask for the fills that a state tells of, unless they come by themselves."""
-        owed = tracked.owed
+        owed, early = tracked.owed, len(tracked.early)
         for _ in range(self._settings.inquiry.queries):
             await asyncio.sleep(self._settings.fill_grace_s)
-            if tracked.owed is None or tracked.owed is not owed:
-                return
+            if (tracked.owed, len(tracked.early)) != (owed, early):
+                return  # what came since sees to itself
             await self.link.up.wait()
             query = FillQuery(
                 instrument_ids=(tracked.instrument_id,),
@@ -357,7 +390,9 @@ class VenueExecutionClient(ExecutionClient):
                 continue
             for fill in fills:
                 self._take(fill)
-        if tracked.owed is owed:
+            if early:
+                await self._answer(tracked)
+        if (tracked.owed, len(tracked.early)) == (owed, early):
             self.tracking.give_up(tracked)
 
     # Commands

@@ -4,6 +4,8 @@ Reports go on to the execution engine, which turns them into events. On the way:
 
 - A fill counts once, by instrument and trade id, however often and by whichever way it comes.
 - An order's state only goes forward: by cumulative quantity, then by time; nothing follows an end.
+- A fill beyond an order's quantity waits for a state that tells a new quantity: of a change, say,
+  whose answer is not here yet.
 - A state that tells of more fills than came waits for them (`owed`), so that their own price and
   commission count. The fills are asked for; only where the venue does not give them does the state
   go on as it is, and the engine infers a fill.
@@ -65,6 +67,15 @@ class NoOrders:
 
     orders_in_flight = orders_open
 
+    def net_quantity(
+        self,
+        instrument_id: str,  # noqa: ARG002
+        *,
+        account_id: str | None = None,  # noqa: ARG002
+    ) -> Decimal:
+        """Return 0."""
+        return ZERO
+
 
 class Tracked:
     """One order as its client sees it.
@@ -78,6 +89,7 @@ class Tracked:
         inferred: How much of that no fill was reported for.
         last: The last state that went on.
         owed: A state that waits for fills.
+        early: Fills that wait for a state, as they go beyond the quantity that is known.
         awaits_submit, awaits_cancel, change: What was asked for and not answered yet.
         sent_ns: When its submit left, or was to leave; 0 where it is not known.
         has_ended: Whether it had ended before it was heard of here.
@@ -88,6 +100,7 @@ class Tracked:
         "awaits_submit",
         "change",
         "client_order_id",
+        "early",
         "filled",
         "has_ended",
         "inferred",
@@ -125,6 +138,7 @@ class Tracked:
         self.inferred = ZERO
         self.last: OrderStatusReport | None = None
         self.owed: OrderStatusReport | None = None
+        self.early: list[FillReport] = []
         self.awaits_submit = False
         self.awaits_cancel = False
         self.change: OrderChange | None = None
@@ -135,7 +149,7 @@ class Tracked:
     def is_over(self) -> bool:
         """Return whether it has ended and nothing of it is awaited."""
         ended = self.last is not None and self.last.status in CLOSED
-        return (ended or self.has_ended) and self.owed is None
+        return (ended or self.has_ended) and self.owed is None and not self.early
 
     @property
     def awaits_answer(self) -> bool:
@@ -333,16 +347,33 @@ class Tracking:
         if len(self._fills) > _REMEMBERED_FILLS:
             del self._fills[next(iter(self._fills))]
         self.latest_fill_ns = max(self.latest_fill_ns, report.ts_event)
+        if report.client_order_id is None and tracked.strategy_id is not None:
+            report = msgspec.structs.replace(report, client_order_id=tracked.client_order_id)
+        is_ours = tracked.strategy_id is not None
+        if is_ours and tracked.filled + report.quantity - tracked.inferred > tracked.quantity:
+            tracked.early.append(report)
+            self._on_owed(tracked)
+            return
+        self._count(tracked, report)
+
+    def _count(self, tracked: Tracked, report: FillReport) -> None:
         counted = min(tracked.inferred, report.quantity)
         tracked.inferred -= counted
         tracked.filled += report.quantity - counted
-        if report.client_order_id is None and tracked.strategy_id is not None:
-            report = msgspec.structs.replace(report, client_order_id=tracked.client_order_id)
         self._send(report)
         owed = tracked.owed
         if owed is not None and tracked.filled >= owed.filled_quantity:
             tracked.owed = None
             self._go_on(tracked, owed)
+
+    def release(self, tracked: Tracked, *, is_last: bool = False) -> None:
+        """Let fills go on that waited for a new quantity; the last time whether it fits or not."""
+        waiting, tracked.early = tracked.early, []
+        for fill in waiting:
+            if is_last or tracked.filled + fill.quantity - tracked.inferred <= tracked.quantity:
+                self._count(tracked, fill)
+            else:
+                tracked.early.append(fill)
 
     def _take_state(self, tracked: Tracked, report: OrderStatusReport, *, is_asked: bool) -> None:
         if _is_behind(report, tracked.last) or _is_behind(report, tracked.owed):
@@ -359,17 +390,25 @@ class Tracking:
 
     def _owe(self, tracked: Tracked, report: OrderStatusReport) -> None:
         tracked.owed = report
-        if tracked.last is None:
-            # That it has arrived is told at once.
-            arrived = OrderStatus.ACCEPTED
+        terms = report.quantity, report.price, report.trigger_price
+        if tracked.last is None or terms != (
+            tracked.quantity,
+            tracked.price,
+            tracked.trigger_price,
+        ):
+            # That it has arrived, or has other terms, is told at once.
+            status = OrderStatus.PARTIALLY_FILLED if tracked.filled else OrderStatus.ACCEPTED
             early = msgspec.structs.replace(
-                report, status=arrived, filled_quantity=tracked.filled, average_price=None
+                report, status=status, filled_quantity=tracked.filled, average_price=None
             )
             self._go_on(tracked, early)
-        self._on_owed(tracked)
+            self.release(tracked)
+        if tracked.filled < report.filled_quantity:
+            self._on_owed(tracked)
 
     def give_up(self, tracked: Tracked) -> None:
         """Let a state go on whose fills the venue does not give: the rest is inferred from it."""
+        self.release(tracked, is_last=True)
         owed, tracked.owed = tracked.owed, None
         if owed is not None:
             tracked.inferred += owed.filled_quantity - tracked.filled
@@ -382,6 +421,8 @@ class Tracking:
         self._send(report)
         if tracked.change is None:
             tracked.take_terms(report)
+        if tracked.early:
+            self.release(tracked)
 
     def absorb(
         self, orders: Iterable[OrderStatusReport], fills: Iterable[FillReport]

@@ -38,7 +38,7 @@ class Desk(Strategy):
         gaps: Of data.
     """
 
-    def on_start(self) -> None:
+    def forget(self) -> None:
         """Begin with nothing noted."""
         self.data: list[Any] = []
         self.order_events: list[OrderEvent] = []
@@ -117,6 +117,7 @@ class VenueSession:
             channels = self._runner.take_channels()
             self.core = TradingCore(trial.clock, channels, self._runner.senders, run_tag=run_tag)
             self.desk = Desk()
+            self.desk.forget()
             self.desk.external_order_claims = (trial.instrument_id,)
             self.core.add_actor(self.desk)
             self._make_clients(trial.clock)
