@@ -85,7 +85,8 @@ def running(scenario: Scenario, *, thread: bool = False, **parameters: Any) -> N
 
     async def main() -> None:
         strategy = Signals(**parameters)
-        node = f.make_node(strategy, feed=feed, market=f.simulated())
+        # However busy the machine is: after a stall an order on an old price would be denied.
+        node = f.make_node(strategy, feed=feed, market=f.simulated(), stall_threshold_s=60.0)
         node.build()
         node.run(thread=thread)
         await f.until_running(node)
@@ -366,3 +367,59 @@ def test_where_the_loop_does_not_answer_nothing_changes(monkeypatch: pytest.Monk
         assert type(strategy) is Signals
 
     running(scenario, thread=True)
+
+
+def test_what_was_exchanged_is_a_frame_and_among_the_lines_of_the_log() -> None:
+    columns = ["time", "strategy_id", "class_name", "old", "new", "parameters"]
+
+    async def scenario(node: wb.TradingNode, strategy: Any, feed: f.Feed) -> None:
+        assert node.swaps().empty
+        report = node.swap_strategy(strategy, Lower)
+        swaps = node.swaps()
+        assert list(swaps.columns) == columns
+        assert swaps.iloc[0, 1:].tolist() == [
+            *("Signals-001", "Lower", report.old, report.new, "limit=50.0, which was 1000.0"),
+        ]
+        assert swaps["time"].iloc[0].value == report.ts_ns
+        lines = node.log()
+        assert lines[["level", "text"]].to_numpy().tolist() == [["INFO", str(report)]]
+        with pytest.raises(ConfigError, match="1 or more; got 0"):
+            node.log(0)
+
+    running(scenario)
+    fresh = f.make_node()
+    assert list(fresh.swaps().columns) == columns
+    assert list(fresh.log().columns) == ["time", "level", "text"]
+    fresh.dispose()
+
+
+@pytest.mark.parametrize("state", ["CREATED", "BUILT", "RUNNING", "STOPPED", "DISPOSED"])
+def test_a_reset_gives_an_equal_node_in_every_state(state: str) -> None:
+    async def main() -> None:
+        strategy = Signals(limit=3.0)
+        node = f.make_node(strategy, market=f.simulated(), trader_id="T-9")
+        if state in ("BUILT", "RUNNING", "STOPPED", "DISPOSED"):
+            node.build()
+        if state in ("RUNNING", "STOPPED", "DISPOSED"):
+            node.run()
+            await f.until_running(node)
+        if state in ("STOPPED", "DISPOSED"):
+            await node.stop_async()
+        if state == "DISPOSED":
+            node.dispose()
+        assert node.state == state
+        made = await node.reset_async()
+        assert (node.state, made.state) == ("DISPOSED", "CREATED")
+        assert made is not node
+        assert made.config == node.config
+        assert made.strategies == [strategy]
+        made.build()
+        assert [type(c) for c in made.core.data.clients] == [f.FeedClient]
+        assert len(made.core.execution.clients) == 1
+        made.run(thread=True)
+        await f.until_running(made)
+        again = made.reset()
+        assert (made.state, again.state) == ("DISPOSED", "CREATED")
+        again.dispose()
+
+    f.run(main())

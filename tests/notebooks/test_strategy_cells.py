@@ -26,7 +26,9 @@ class Cross(wb.Strategy):
 """
 FIRST = CELL.format(limit="1e9", said="first")
 SECOND = CELL.format(limit="0.0", said="second")
-RUN = "node = started(cross)\nawait until(lambda: len(node.fills()) == 1)"
+# However busy the machine is: after a stall an order on an old price would be denied.
+CALM = "stall_threshold_s=60.0"
+RUN = f"node = started(cross, {CALM})\nawait until(lambda: len(node.fills()) == 1)"
 END = "%node stop node\n%node dispose node\nassert node.fault is None"
 
 
@@ -67,7 +69,7 @@ def test_the_next_signal_uses_the_new_code_and_everything_else_stays(kernel: Ker
 
 def test_on_a_thread_and_twice_in_a_row(kernel: Kernel) -> None:
     kernel.run(FIRST).ok()
-    kernel.run("node = make(cross); node.build()\n%node run --thread").ok()
+    kernel.run(f"node = make(cross, {CALM}); node.build()\n%node run --thread").ok()
     kernel.run("while len(node.fills()) < 1: time.sleep(0.005)").ok()
     kernel.run(SECOND).ok()
     kernel.run(CELL.format(limit="0.0", said="third")).ok()
@@ -161,7 +163,7 @@ def test_a_live_node_is_refused_and_keeps_its_code(kernel: Kernel) -> None:
         "(context)\n"
         "    client.is_simulated = False\n"
         "    return client\n"
-        "node = wb.TradingNode()\n"
+        f"node = wb.TradingNode(wb.TradingNodeConfig({CALM}))\n"
         "node.add_data_client_factory(wb.Synthetic(PAIR, rate=200))\n"
         "node.add_exec_client_factory(venue)\n"
         "node.add_strategy(cross)\n"
@@ -176,7 +178,7 @@ def test_a_live_node_is_refused_and_keeps_its_code(kernel: Kernel) -> None:
 def test_all_that_have_the_class_go_on_with_it_or_one_node_alone(kernel: Kernel) -> None:
     kernel.run(FIRST).ok()
     kernel.run(
-        "mine = cross\nleft = started(cross); right = started(Cross(limit=5.0), name='R')\n"
+        f"left = started(cross, {CALM}); right = started(Cross(limit=5.0), name='R', {CALM})\n"
         "await until(lambda: len(left.fills()) and len(right.fills()))"
     ).ok()
     shown = kernel.run(SECOND).ok().result.splitlines()
