@@ -52,6 +52,7 @@ class Chart {
     this.paint();
     for (const [source, data] of Object.entries(this.pending)) this.set(source, data);
     this.pending = {};
+    if (this.span) this.window(...this.span);
   }
 
   source(name) {
@@ -70,6 +71,7 @@ class Chart {
   }
 
   window(start, end) {
+    this.span = [start, end];
     if (this.document && end > start) this.figure.x_range.setv({ start, end });
   }
 
