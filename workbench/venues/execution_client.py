@@ -250,9 +250,14 @@ class VenueExecutionClient(ExecutionClient):
             self._take(report)
         for tracked in self._absent(orders):
             self._inquiries.begin(tracked, at_once=True)
+        self._take(account)
+        if "position_reports" not in self.unsupported:
+            self._tasks.spawn(self._check_positions(positions), "checking positions")
+
+    async def _check_positions(self, positions: list[PositionReport]) -> None:
+        await asyncio.sleep(self._settings.fill_grace_s)  # until what came is applied
         for position in self._confirmed(positions):
             self._take(position)
-        self._take(account)
 
     def _confirmed(self, positions: list[PositionReport]) -> list[PositionReport]:
         """Return the positions that differ, by as much as when they were asked for before.
@@ -261,16 +266,15 @@ class VenueExecutionClient(ExecutionClient):
         """
         now = self._clock.timestamp_ns()
         reported = {position.instrument_id: position for position in positions}
-        if "position_reports" not in self.unsupported:
-            for instrument_id in self._instruments():
-                if instrument_id not in reported:
-                    reported[instrument_id] = PositionReport(
-                        account_id=self.account_id,
-                        instrument_id=instrument_id,
-                        signed_quantity=ZERO,
-                        ts_event=now,
-                        ts_init=now,
-                    )
+        for instrument_id in self._instruments():
+            if instrument_id not in reported:
+                reported[instrument_id] = PositionReport(
+                    account_id=self.account_id,
+                    instrument_id=instrument_id,
+                    signed_quantity=ZERO,
+                    ts_event=now,
+                    ts_init=now,
+                )
         differences: dict[InstrumentId, Decimal] = {}
         for instrument_id, position in reported.items():
             here = self.tracking.lookup.net_quantity(instrument_id, account_id=self.account_id)

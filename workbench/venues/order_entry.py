@@ -211,12 +211,12 @@ class OrderEntry:
             return
 
         def refuse(reason: str) -> None:
-            tracked.change = None
+            self._drop_change(tracked)
             text = f"it was not sent: {redact(reason)}"
             self._tell(OrderModifyRejected, tracked, reason=text)
 
         def rejected(reason: str) -> None:
-            tracked.change = None
+            self._drop_change(tracked)
             self._tell(OrderModifyRejected, tracked, reason=reason)
 
         async def send() -> None:
@@ -384,10 +384,14 @@ class OrderEntry:
         change = tracked.change
         if change is None:
             return
-        tracked.change = None
         tracked.take_terms(change)
         terms = {"quantity": change.quantity, "price": change.price}
         self._tell(OrderUpdated, tracked, trigger_price=change.trigger_price, **terms)
+        self._drop_change(tracked)
+
+    def _drop_change(self, tracked: Tracked) -> None:
+        tracked.change = None
+        self.tracking.release(tracked)
 
     # What answers say
 
@@ -426,7 +430,7 @@ class OrderEntry:
             return
         reason = "the venue did not answer, and says that the order is as it was"
         if tracked.change is not None:
-            tracked.change = None
+            self._drop_change(tracked)
             self._tell(OrderModifyRejected, tracked, reason=reason)
         if tracked.awaits_cancel:
             tracked.awaits_cancel = False

@@ -4,8 +4,8 @@ Reports go on to the execution engine, which turns them into events. On the way:
 
 - A fill counts once, by instrument and trade id, however often and by whichever way it comes.
 - An order's state only goes forward: by cumulative quantity, then by time; nothing follows an end.
-- A fill beyond an order's quantity waits for a state that tells a new quantity: of a change, say,
-  whose answer is not here yet.
+- A fill beyond an order's quantity waits for a state that tells a new one, as does a fill of all of
+  it while a change is on its way: else the order would end here and live on there.
 - A state that tells of more fills than came waits for them (`owed`), so that their own price and
   commission count. The fills are asked for; only where the venue does not give them does the state
   go on as it is, and the engine infers a fill.
@@ -349,8 +349,7 @@ class Tracking:
         self.latest_fill_ns = max(self.latest_fill_ns, report.ts_event)
         if report.client_order_id is None and tracked.strategy_id is not None:
             report = msgspec.structs.replace(report, client_order_id=tracked.client_order_id)
-        is_ours = tracked.strategy_id is not None
-        if is_ours and tracked.filled + report.quantity - tracked.inferred > tracked.quantity:
+        if not _fits(tracked, report):
             tracked.early.append(report)
             self._on_owed(tracked)
             return
@@ -370,7 +369,7 @@ class Tracking:
         """Let fills go on that waited for a new quantity; the last time whether it fits or not."""
         waiting, tracked.early = tracked.early, []
         for fill in waiting:
-            if is_last or tracked.filled + fill.quantity - tracked.inferred <= tracked.quantity:
+            if is_last or _fits(tracked, fill):
                 self._count(tracked, fill)
             else:
                 tracked.early.append(fill)
@@ -402,7 +401,7 @@ class Tracking:
                 report, status=status, filled_quantity=tracked.filled, average_price=None
             )
             self._go_on(tracked, early)
-            self.release(tracked)
+        self.release(tracked, is_last=report.status in CLOSED)
         if tracked.filled < report.filled_quantity:
             self._on_owed(tracked)
 
@@ -416,6 +415,14 @@ class Tracking:
             self._go_on(tracked, owed)
 
     def _go_on(self, tracked: Tracked, report: OrderStatusReport) -> None:
+        if report.filled_quantity < tracked.filled and report.status not in CLOSED:
+            # A newer fill overtook this state, which says the rest all the same.
+            report = msgspec.structs.replace(
+                report,
+                status=OrderStatus.PARTIALLY_FILLED,
+                filled_quantity=tracked.filled,
+                average_price=None,
+            )
         tracked.last = report
         self._on_state(tracked, report)
         self._send(report)
@@ -449,6 +456,15 @@ class Tracking:
             if isinstance(one, OrderStatusReport)
         }
         return list(states.values()), [one for one in kept if isinstance(one, FillReport)]
+
+
+def _fits(tracked: Tracked, fill: FillReport) -> bool:
+    """Return whether a fill can be counted, by the order's quantity as far as it is known."""
+    if tracked.strategy_id is None:
+        return True
+    left = tracked.quantity - tracked.filled - fill.quantity + tracked.inferred
+    # While a change is on its way, what fills the old quantity may be a part of the new one.
+    return left > 0 or (left == 0 and tracked.change is None)
 
 
 def _is_behind(report: OrderStatusReport, known: OrderStatusReport | None) -> bool:
