@@ -8,23 +8,21 @@ temporary one.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.lab_page import HEIGHT, WIDTH, LabPage
-from tests.browser.server import GUARD_S, LabServer
+from tests.browser.chromium import launched, opened, what_is_lacking
+from tests.browser.lab_page import LabPage
+from tests.browser.server import LabServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FAILED = pytest.StashKey[bool]()
 _FIGURES = pytest.StashKey[dict[str, float]]()
 
@@ -53,33 +51,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def _lacking(what: str, mend: str) -> None:
-    reason = f"the browser tests need {what}: {mend}"
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def chromium() -> Generator[Browser]:
+def chromium() -> Generator[BrowserContext]:
     """The browser; nothing outside this machine has a name in it."""
-    for module in ("playwright", "jupyterlab"):
-        if importlib.util.find_spec(module) is None:
-            _lacking(module, "pip install -e '.[test,browser]'")
-    path = os.environ.get("WORKBENCH_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), "")
-    if not path:
-        mend = "apt-get install chromium, or name another one by WORKBENCH_CHROMIUM=/path/to/it"
-        _lacking("Chromium", mend)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            timeout=GUARD_S * 1000,
-            args=["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        )
+    lacking = what_is_lacking()
+    if lacking and os.environ.get("CI"):
+        pytest.fail(lacking, pytrace=False)
+    if lacking:
+        pytest.skip(lacking)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +93,7 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session")
-def server(chromium: Browser) -> Generator[LabServer]:
+def server(chromium: BrowserContext) -> Generator[LabServer]:
     """The JupyterLab, where there is a browser to look at it."""
     server = LabServer()
     yield server
@@ -121,19 +102,13 @@ def server(chromium: Browser) -> Generator[LabServer]:
 
 @pytest.fixture
 def lab(
-    request: pytest.FixtureRequest, chromium: Browser, server: LabServer, pictures: Path
+    request: pytest.FixtureRequest, chromium: BrowserContext, server: LabServer, pictures: Path
 ) -> Generator[LabPage]:
     """A page of this test's own; what it asked for and what its console said is checked."""
-    server.renew()
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
-    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-    lab = LabPage(context, server, workspace=name, pictures=pictures)
-    try:
+    with opened(chromium, server, name, pictures) as lab:
         yield lab
         if request.node.stash.get(_FAILED, False):
             lab.picture(f"failed-{name}")
-    finally:
-        context.close()
-        server.end_kernels()
     assert lab.foreign() == []
     assert [e for e in lab.errors if not any(a.search(e) for a in _ALLOWED)] == []

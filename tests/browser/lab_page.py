@@ -59,7 +59,7 @@ class LabPage:
     """One page of the browser: a JupyterLab with one notebook.
 
     Args:
-        context: What the page is opened in; nothing else is opened there.
+        context: What the page is opened in; pages share what it has loaded before.
         server: The JupyterLab.
         workspace: A name that no other page has: what is open is kept under it.
         pictures: Where pictures go.
@@ -78,10 +78,10 @@ class LabPage:
         self._server = server
         self._workspace = workspace
         self._pictures = pictures
-        context.on("console", self._on_console)
-        context.on("weberror", lambda error: self.errors.append(str(error.error)))
-        context.on("request", lambda request: self.addresses.append(request.url))
         self.page = context.new_page()
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.addresses.append(request.url))
         self.page.on("websocket", lambda socket: self.addresses.append(socket.url))
         self.page.set_default_timeout(GUARD_S * 1000)
 
@@ -151,6 +151,10 @@ class LabPage:
     def select(self, index: int) -> None:
         """Click at a cell's side."""
         self.cell(index).locator(".jp-InputPrompt").click()
+
+    def show(self, index: int) -> None:
+        """Scroll until a cell stands at the top."""
+        self.cell(index).evaluate("cell => cell.scrollIntoView({block: 'start'})")
 
     def run(self, index: int) -> None:
         """Run a cell with Ctrl+Enter; return without waiting for it."""
@@ -247,6 +251,7 @@ class LabPage:
     def picture(self, name: str) -> Path:
         """Take a picture of the window as it is; return where it was kept."""
         path = self._pictures / f"{name}.png"
+        self._rest()
         self.page.screenshot(path=path)
         return path
 
@@ -267,9 +272,17 @@ class LabPage:
 
     def _picture(self, name: str, where: Locator) -> Path:
         path = self._pictures / f"{name}.png"
+        self._rest()
         where.screenshot(path=path)
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         return path
+
+    def _rest(self) -> None:
+        """Move the mouse to where it lights nothing up."""
+        self.page.mouse.move(WIDTH - 1, 1, steps=5)
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+        )
 
     def overflows(self) -> list[str]:
         """Return the outputs that are wider than the page shows, by their first words."""

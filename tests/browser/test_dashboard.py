@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
-
+from tests.browser.board import Board, wait
 from tests.browser.lab_page import LabPage
 from tests.browser.server import LabServer
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator
 
 SETUP = """
 %load_ext workbench
@@ -63,61 +57,6 @@ while left() != before and time.monotonic() < until:
     time.sleep(0.02)
 print(before, left())
 """.strip()
-
-
-class Board:
-    """A dashboard in a page; its parts are found by their `data-wb`."""
-
-    def __init__(self, lab: LabPage, cell: int) -> None:
-        self.lab = lab
-        self.root = lab.cell(cell).locator("[data-wb=dashboard]")
-        self.part("strip").wait_for()
-
-    def part(self, name: str) -> Locator:
-        return self.root.locator(f"[data-wb={name}]")
-
-    def press(self, action: str) -> None:
-        self.part(f"action-{action}").click()
-
-    def wait_for_state(self, state: str) -> None:
-        self.root.locator(f"[data-wb=strip][data-state={state}]").wait_for()
-        present = self.root.locator("[data-wb=strip] li[aria-current=step]")
-        assert present.get_attribute("data-state") == state
-
-    def allowed(self) -> set[str]:
-        names = ("build", "run", "stop", "dispose", "kill", "resume")
-        parts = {name: self.part(f"action-{name}") for name in names}
-        return {name for name, one in parts.items() if one.is_visible() and one.is_enabled()}
-
-    def tab(self, name: str) -> None:
-        self.part(f"tab-{name}").click()
-        self.part(f"page-{name}").wait_for()
-
-    def value(self, table: str, row: str, column: str) -> str:
-        cells = self.part(f"table-{table}").locator("tbody tr").filter(has_text=row)
-        return cells.first.locator(f"[data-column='{column}']").inner_text()
-
-    def handled(self) -> int:
-        """How many messages the engines' lanes have handled, by their table."""
-        cells = self.part("table-lanes").locator("td[data-column=Handled]").all_inner_texts()
-        return sum(int(text.replace(",", "")) for text in cells)
-
-    def price_points(self) -> int:
-        """How many points the price chart's line has."""
-        return self.lab.page.evaluate(
-            """() => Math.max(0, ...Object.values(window.__workbenchBokehs ?? {})
-            .flatMap(api => api.documents)
-            .map(one => one.get_model_by_name("prices")?.data.t?.length ?? 0))"""
-        )
-
-
-def wait(lab: LabPage, condition: Callable[[], bool]) -> None:
-    """Wait until something that only Python can tell is so."""
-    for _ in range(1200):
-        if condition():
-            return
-        lab.page.wait_for_timeout(100)
-    raise TimeoutError("the page did not get there")
 
 
 def watched(lab: LabPage, server: LabServer, name: str, *cells: str) -> Board:
@@ -258,17 +197,14 @@ def test_it_is_opened_twice_and_closed_without_a_trace(lab: LabPage, server: Lab
     assert lab.failures() == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_of_it_fits_and_can_be_read(
-    lab: LabPage, server: LabServer, theme: str, pictures: Path
-) -> None:
-    board = watched(lab, server, f"looks-{theme}")
-    lab.theme(theme)
+def test_every_page_of_it_fits_and_can_be_read(lab: LabPage, server: LabServer) -> None:
+    board = watched(lab, server, "looks")
     wait(lab, lambda: board.part("tile-fills").inner_text() not in ("", "0", "1", "2", "3"))
-    for tab in ("trading", "orders", "channels", "log"):
-        board.tab(tab)
-        if tab == "trading":
-            wait(lab, lambda: board.price_points() > 10)
-        lab.picture_of(f"dashboard-{tab}-{theme}", board.root)
-        assert board.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
-    assert lab.overflows() == []
+    wait(lab, lambda: board.price_points() > 10)
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        for tab in ("trading", "orders", "channels", "log"):
+            board.tab(tab)
+            lab.picture_of(f"dashboard-{tab}-{theme}", board.root)
+            assert board.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+        assert lab.overflows() == []

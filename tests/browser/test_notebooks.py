@@ -11,7 +11,7 @@ QUICKSTART = "01_quickstart.ipynb"
 OTHERS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb") if path.name != QUICKSTART)
 
 
-def test_the_quickstart_runs_cell_by_cell_and_shows_its_node(lab: LabPage) -> None:
+def test_the_quickstart_runs_cell_by_cell_shows_its_node_and_runs_again(lab: LabPage) -> None:
     lab.open(QUICKSTART)
     lab.run_all()
     assert lab.failures() == []
@@ -26,11 +26,7 @@ def test_the_quickstart_runs_cell_by_cell_and_shows_its_node(lab: LabPage) -> No
     lab.picture_of_all("01_quickstart-light")
     lab.theme("dark")
     lab.picture_of_all("01_quickstart-dark")
-
-
-def test_the_quickstart_runs_again_in_the_same_kernel(lab: LabPage) -> None:
-    lab.open(QUICKSTART)
-    lab.run_all()
+    # And again in the same kernel, over what is there.
     first = lab.counts()
     lab.run_all()
     assert lab.failures() == []
