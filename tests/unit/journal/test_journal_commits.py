@@ -157,6 +157,20 @@ def test_who_stops_waiting_does_not_disturb_the_others(tmp_path: Path) -> None:
         asyncio.run(wait())
 
 
+def test_a_callback_that_raises_is_told_of_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    with s.threaded(tmp_path) as journal:
+        with held_up(journal):
+            journal.when_durable(journal.append("command", s.submit(1)), fail)
+            later = journal.append("command", s.submit(2))
+        asyncio.run(journal.durable(later))
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_a_waiter_whose_loop_is_gone_disturbs_nobody(tmp_path: Path) -> None:
     with s.threaded(tmp_path) as journal, held_up(journal):
         sequence = journal.append("command", s.submit(1))

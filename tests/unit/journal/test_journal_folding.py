@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 
@@ -218,6 +219,27 @@ def test_an_account_that_is_kept_in_another_way_in_a_later_run_is_refused(tmp_pa
         pytest.raises(JournalError, match=r"run 2 .* trades account SIM-001 in another way"),
     ):
         journal.state()
+
+
+def test_an_account_that_a_run_begins_anew_has_nothing_of_what_was_before(tmp_path: Path) -> None:
+    trade = [("command", s.submit(1)), ("event", s.submitted(1)), ("event", s.accepted(1))]
+    with begun(tmp_path, s.TRADED, OTHER) as journal:
+        add(journal, *FIRST, *trade, ("event", s.filled(1, "4")))
+        add(journal, ("command", s.submit(2, account_id=AccountId("B-1"))))
+    anew = msgspec.structs.replace(s.TRADED, is_continued=False)
+    with begun(tmp_path, anew, OTHER) as journal:
+        state = journal.state()
+        assert (state.cache.account(s.ACCOUNT), state.book(s.ACCOUNT).open) == (None, [])
+        assert state.cache.positions() == state.fills == []
+        assert ids(state.book("B-1").unknown) == ["2"]
+        add(journal, ("event", s.account(5)), ("command", s.submit(3)))
+        state = journal.state()
+        assert ids(state.book(s.ACCOUNT).unknown) == ["3"]
+        assert state.book(s.ACCOUNT).state == s.account(5)
+        assert len(state.client_order_ids) == 3
+        assert fold(journal.messages()).cache.orders() == state.cache.orders()
+        fed = of_accounts(journal.messages(), state, [s.ACCOUNT])
+        assert [record.message for record in fed] == [s.account(5), s.submit(3)]
 
 
 def test_what_was_forgotten_is_forgotten_again_but_its_ids_are_not_used_again(

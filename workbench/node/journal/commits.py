@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from workbench.node.journal.chunks import Entry
 from workbench.node.journal.errors import JournalError
 from workbench.node.journal.store import Store
+
+_log = logging.getLogger(__name__)
 
 WhenDurable = Callable[[JournalError | None], None]
 """Called once: with None when a record is durable, with the error when it will not be."""
@@ -45,6 +49,7 @@ class Commits(ABC):
         self.fault: JournalError | None = None
         self.on_fault: list[Callable[[JournalError], None]] = []
         self._store = store
+        self._path = store.path
         self._lock = threading.Lock()
         self._waiting: deque[Entry] = deque()
         self._last = self._committed = store.last_sequence
@@ -75,7 +80,7 @@ class Commits(ABC):
     def _put(self, run: int, number: int, kind: str, ts: int, name: str, payload: bytes) -> int:
         """Take a record; called with the lock held."""
         if self._is_closed:
-            raise JournalError(f"the journal {self._store.path} was closed")
+            raise JournalError(f"the journal {self._path} was closed")
         self._last += 1
         # After a fault the node goes on without it (cancels still leave): only counted.
         if self.fault is None:
@@ -105,9 +110,7 @@ class Commits(ABC):
     def _hopeless(self) -> JournalError | None:
         """Return why what is not durable by now never will be."""
         if self.fault is None and self._is_closed:
-            return JournalError(
-                f"the journal {self._store.path} was closed before this was written"
-            )
+            return JournalError(f"the journal {self._path} was closed before this was written")
         return self.fault
 
     @abstractmethod
@@ -158,7 +161,7 @@ class Commits(ABC):
         self.when_durable(last, tell)
         if not done.wait(timeout_s):
             raise JournalError(
-                f"{last - self._committed:,} records of {self._store.path} were not durable within"
+                f"{last - self._committed:,} records of {self._path} were not durable within"
                 f" {timeout_s:g} s"
             )
         if outcome[0] is not None:
@@ -177,12 +180,12 @@ class Commits(ABC):
             while self._waiters and self._waiters[0][0] <= self._committed:
                 ready.append(heapq.heappop(self._waiters)[2])
         for callback in ready:
-            callback(None)
+            self._tell(callback, None)
 
     def _fail(self, error: Exception) -> None:
         hint = "" if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: "
         fault = JournalError(
-            f"the journal {self._store.path} cannot be written ({hint}{error}): no order leaves any"
+            f"the journal {self._path} cannot be written ({hint}{error}): no order leaves any"
             " more. Mend that (free space, permissions), then start again: what the venue did"
             " meanwhile is asked for"
         )
@@ -192,9 +195,16 @@ class Commits(ABC):
             self._waiting.clear()
             waiters, self._waiters = self._waiters, []
         for _, _, callback in waiters:
-            callback(fault)
+            self._tell(callback, fault)
         for listener in self.on_fault:
-            listener(fault)
+            self._tell(listener, fault)
+
+    def _tell(self, callback: Callable[[Any], None], error: JournalError | None) -> None:
+        """Call back; what it raises is its own and must not end what commits for all."""
+        try:
+            callback(error)
+        except Exception:
+            _log.exception("%s: %r, called as records became durable, raised", self._path, callback)
 
     def close(self, timeout_s: float | None = None) -> None:
         """Make what waits durable, then close the file.
@@ -211,7 +221,7 @@ class Commits(ABC):
             self.abandon()
         if self.fault is not None:
             raise JournalError(
-                f"{self._last - self._committed:,} records of {self._store.path} could not be"
+                f"{self._last - self._committed:,} records of {self._path} could not be"
                 f" written: {self.fault.__cause__}"
             )
 
@@ -228,7 +238,7 @@ class Commits(ABC):
         error = self._hopeless()
         for sequence, _, callback in waiters:
             # The commit that was under way has been finished.
-            callback(None if sequence <= self._committed else error)
+            self._tell(callback, None if sequence <= self._committed else error)
         self._store.close()
 
     def _end(self) -> None:  # noqa: B027  # in line there is nothing to end

@@ -8,7 +8,7 @@ id, never taken for dead and never sent again blindly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import localcontext
 from typing import Any
 
@@ -104,6 +104,10 @@ class AccountBook(msgspec.Struct, frozen=True, kw_only=True):
 class JournalState:
     """What is known after a journal's records.
 
+    Args:
+        starts: From which sequence on the records of an account count, where a run began it anew;
+            by default all do.
+
     Attributes:
         sequence: Of the last record that was folded.
         runs: What the runs were, the first one first.
@@ -114,8 +118,9 @@ class JournalState:
         fills: All fills that counted, oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, starts: Mapping[AccountId, int] | None = None) -> None:
         self.sequence = 0
+        self._starts = dict(starts or {})
         self.runs: list[RunStarted] = []
         self.was_killed = False
         self.client_order_ids: set[ClientOrderId] = set()
@@ -142,16 +147,23 @@ class JournalState:
         """Return the account an order is of: that it came from, else that it was sent to."""
         return order.account_id or self._account_of.get(order.client_order_id)
 
-    def concerns(self, message: Any, account_ids: frozenset[AccountId]) -> bool:
-        """Return whether a command, event or report that was folded is about some accounts."""
-        if isinstance(message, SubmitOrderList):
-            return any(self._is_of(order, account_ids) for order in message.orders)
-        if isinstance(message, (SubmitOrder, OrderEvent)):
-            return self._is_of(message, account_ids)
-        return getattr(message, "account_id", None) in account_ids
+    def counts(self, record: JournalRecord) -> bool:
+        """Return whether a record is of the account's present life (see `starts`)."""
+        if not self._starts:
+            return True
+        account_id = self.account_in(record.message)
+        return account_id is None or record.sequence >= self._starts.get(account_id, 0)
 
-    def _is_of(self, about: SubmitOrder | OrderEvent, account_ids: frozenset[AccountId]) -> bool:
-        return self._account_of.get(about.client_order_id) in account_ids
+    def account_in(self, message: Any) -> AccountId | None:
+        """Return the account that a command, event or report which was folded is about.
+
+        None for what is of none: an order that was denied before it had one.
+        """
+        if isinstance(message, SubmitOrderList):
+            return self._account_of.get(message.orders[0].client_order_id)
+        if isinstance(message, (SubmitOrder, OrderEvent)):
+            return self._account_of.get(message.client_order_id)
+        return getattr(message, "account_id", None)
 
     def book(self, account_id: str) -> AccountBook:
         """Return what one account has to do with.
@@ -203,29 +215,29 @@ class JournalState:
                 self.sequence = record.sequence
                 kind = _FED.get(record.kind)
                 if kind is not None:
-                    fed.append(Record(record.number, kind, record.message))
+                    self._note(record.message)
+                    if self.counts(record):
+                        fed.append(Record(record.number, kind, record.message))
                 elif record.kind in _BOUNDARIES:
-                    self._feed(fed)
+                    rebuild(fed, self.cache, self._execution)
                     fed = []
                     self._cross(record.message)
-            self._feed(fed)
+            rebuild(fed, self.cache, self._execution)
 
-    def _feed(self, fed: list[Record]) -> None:
-        for record in fed:
-            message = record.message
-            if isinstance(message, SubmitOrder):
-                self._note_sent(message, (message.order,))
-            elif isinstance(message, SubmitOrderList):
-                self._note_sent(message, message.orders)
-            elif isinstance(message, OrderEvent):
-                self.client_order_ids.add(message.client_order_id)
-                account_id = getattr(message, "account_id", None)
-                if account_id is not None:
-                    self._account_of[message.client_order_id] = account_id
-                if isinstance(message, (OrderEmulated, OrderReleased)):
-                    # It did not leave after all; after a release another submit follows.
-                    self._on_its_way.discard(message.client_order_id)
-        rebuild(fed, self.cache, self._execution)
+    def _note(self, message: Any) -> None:
+        """Keep what engines do not: which ids there were, what was sent where."""
+        if isinstance(message, SubmitOrder):
+            self._note_sent(message, (message.order,))
+        elif isinstance(message, SubmitOrderList):
+            self._note_sent(message, message.orders)
+        elif isinstance(message, OrderEvent):
+            self.client_order_ids.add(message.client_order_id)
+            account_id = getattr(message, "account_id", None)
+            if account_id is not None:
+                self._account_of[message.client_order_id] = account_id
+            if isinstance(message, (OrderEmulated, OrderReleased)):
+                # It did not leave after all; after a release another submit follows.
+                self._on_its_way.discard(message.client_order_id)
 
     def _note_sent(
         self, command: SubmitOrder | SubmitOrderList, orders: tuple[OrderInitialized, ...]
@@ -307,9 +319,21 @@ def fold(records: Iterable[JournalRecord]) -> JournalState:
     Raises:
         JournalError: If they contradict each other.
     """
-    state = JournalState()
-    state.fold(records)
+    kept = list(records)
+    state = JournalState(starts_of(kept))
+    state.fold(kept)
     return state
+
+
+def starts_of(records: Iterable[JournalRecord]) -> dict[AccountId, int]:
+    """Return where each account was begun anew last, by the starts of runs among records."""
+    return {
+        traded.account_id: record.sequence
+        for record in records
+        if isinstance(record.message, RunStarted)
+        for traded in record.message.accounts
+        if not traded.is_continued
+    }
 
 
 def of_accounts(
@@ -327,7 +351,9 @@ def of_accounts(
     wanted = frozenset(AccountId(account_id) for account_id in account_ids)
     for record in records:
         kind = _FED.get(record.kind)
-        if kind is not None and state.concerns(record.message, wanted):
+        if kind is None or not state.counts(record):
+            continue
+        if state.account_in(record.message) in wanted:
             yield Record(record.number, kind, record.message)
 
 

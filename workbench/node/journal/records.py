@@ -65,13 +65,18 @@ CHANNELS: dict[JournalKind, ChannelName] = {
 
 
 class TradedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that a run trades, and the client it does so by."""
+    """An account that a run trades, and the client it does so by.
+
+    `is_continued` is False where the run begins it anew, as a simulated exchange does that took
+    over nothing: what was before is not part of its state then.
+    """
 
     client_id: ClientId
     venue: Venue
     account_id: AccountId
     order_management: OrderManagement = OrderManagement.NETTING
     is_simulated: bool = False
+    is_continued: bool = True
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -153,9 +153,11 @@ class JournalView:
         Raises:
             JournalError: If it cannot be read.
         """
-        from workbench.node.journal.folding import FOLDED, fold
+        from workbench.node.journal.folding import FOLDED, JournalState, starts_of
 
-        return fold(self.messages(FOLDED))
+        state = JournalState(starts_of(self.messages(JournalKind.RUN)))
+        state.fold(self.messages(FOLDED))
+        return state
 
     # Frames
 
