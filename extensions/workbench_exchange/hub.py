@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.model.enums import OrderSide
 from workbench_exchange import public
-from workbench_exchange.candles import INTERVALS
+from workbench_exchange.candles import INTERVALS, opening
 from workbench_exchange.pair import Pair
 from workbench_exchange.sockets import Connection
 from workbench_exchange.venue import UserEvent, Venue
@@ -27,6 +27,7 @@ class _Publishing:
         self.top: Any = None
         self.fast_id = self.slow_id = pair.book.update_id
         self.slow: _Levels = {}
+        self.candles: dict[str, int] = {}  # when the candle began that was published last
         self.prefix = f"{pair.symbol.lower()}@"
 
 
@@ -123,12 +124,7 @@ class Hub:
         now = self._venue.now_ms()
         for one in self._publishing:
             self._publish_depth(one, now, is_second=is_second)
-            for interval in INTERVALS:
-                self._publish(
-                    f"{one.prefix}kline_{interval}",
-                    "kline",
-                    lambda one=one, interval=interval: _present_candle(one.pair, interval, now),
-                )
+            self._publish_candles(one, now)
             if is_second:
                 for name, is_short in (("ticker", False), ("miniTicker", True)):
                     self._publish(
@@ -138,6 +134,21 @@ class Hub:
                             one.pair, now, is_short=is_short
                         ),
                     )
+
+    def _publish_candles(self, one: _Publishing, now_ms: int) -> None:
+        """Send the present candle, after the last word on those that ended since."""
+        pair = one.pair
+        for interval in INTERVALS:
+            stream = f"{one.prefix}kline_{interval}"
+            if stream not in self._streams:
+                one.candles.pop(interval, None)
+                continue
+            pair.candles.roll(now_ms)
+            since = one.candles.get(interval, opening(now_ms, interval))
+            for candle in pair.candles.of(interval, since, now_ms):
+                one.candles[interval] = candle.opened_ms
+                payload = public.candle_event(pair, candle, interval, now_ms)
+                self._send(stream, "kline", payload)
 
     def _publish_depth(self, one: _Publishing, now_ms: int, *, is_second: bool) -> None:
         pair, book = one.pair, one.pair.book
@@ -164,11 +175,9 @@ class Hub:
                 self._publish(name, "depth", lambda count=count: public.depth(pair, count))
 
     def _publish(self, stream: str, kind: str, make: Callable[[], Any]) -> None:
-        """Send what `make` returns, if it is heard and anything."""
+        """Send what `make` returns, if it is heard."""
         if stream in self._streams:
-            payload = make()
-            if payload is not None:
-                self._send(stream, kind, payload)
+            self._send(stream, kind, make())
 
     def _send(self, stream: str, kind: str, payload: Any) -> None:
         plain = wrapped = ""
@@ -179,15 +188,6 @@ class Hub:
             else:
                 plain = plain or _text(payload)
                 connection.send(kind, plain)
-
-
-def _present_candle(pair: Pair, interval: str, now_ms: int) -> Any:
-    pair.candles.roll(now_ms)
-    if not pair.candles.minutes:
-        return None
-    newest = pair.candles.minutes[-1].opened_ms
-    rows = pair.candles.of(interval, newest - INTERVALS[interval], now_ms)
-    return public.candle_event(pair, rows[-1], interval, now_ms) if rows else None
 
 
 def _text(payload: Any) -> str:

@@ -74,7 +74,7 @@ class Store:
         self.path = path
         path.touch(0o600)
         os.chmod(path, 0o600)
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
         try:
             self._open()
         except sqlite3.DatabaseError as error:

@@ -134,11 +134,13 @@ def test_a_stop_waits_for_its_trigger_and_can_be_replaced() -> None:
 
 def test_the_user_stream_tells_of_orders_fills_and_balances() -> None:
     async def trial() -> list[dict[str, Any]]:
-        async with trading() as (_, one, other):
-            async with BinanceSocketManager(one).user_socket() as stream:
-                await one.ws_order_limit_buy(symbol=SYMBOL, quantity="0.5", price="50000")
-                await other.order_market_sell(symbol=SYMBOL, quantity="0.2")
-                return [await stream.recv() for _ in range(4)]
+        async with (
+            trading() as (_, one, other),
+            BinanceSocketManager(one).user_socket() as stream,
+        ):
+            await one.ws_order_limit_buy(symbol=SYMBOL, quantity="0.5", price="50000")
+            await other.order_market_sell(symbol=SYMBOL, quantity="0.2")
+            return [await stream.recv() for _ in range(4)]
 
     new, locked, fill, balances = asyncio.run(trial())
     assert (new["e"], new["x"], new["X"]) == ("executionReport", "NEW", "NEW")
