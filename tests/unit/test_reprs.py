@@ -190,6 +190,16 @@ def test_an_event_log_counts_by_kind_and_shows_its_newest_records() -> None:
     assert "<script>" not in html
 
 
+def test_a_command_tells_what_it_carries_in_the_same_way(
+    trader: Trader, result: wb.BacktestResult
+) -> None:
+    command = trader.core.log.records([RecordKind.COMMAND])[0].message
+    text = display.told(command)
+    assert ", order=OrderInitialized(strategy_id=Trader-001, " in text
+    assert "None" not in text
+    assert "ts_init" not in text
+
+
 def test_a_message_is_told_by_the_fields_that_say_something() -> None:
     event = OrderDenied(
         strategy_id="S-001",

@@ -86,8 +86,9 @@ def _says(value: object, default: object) -> bool:
 def _told_value(value: object) -> str:
     if isinstance(value, Decimal):
         return shown(value)
-    is_text = isinstance(value, (str, Currency))
-    return str(value) if is_text else repr(value)
+    if isinstance(value, (str, Currency)):
+        return str(value)
+    return told(value) if isinstance(value, msgspec.Struct) else repr(value)
 
 
 def format_ns(ns: int) -> str:
