@@ -142,13 +142,13 @@ class OrderBook:
         prevented: list[BookOrder] = []
         for level in self._reachable(side, limit):
             for maker in list(level.orders.values()):
+                if lots <= 0:
+                    return Taken(matches, prevented)
                 if owner and maker.owner == owner:
                     self._remove(maker, level)
                     prevented.append(maker)
                     continue
                 wanted = min(maker.left, lots)
-                if wanted <= 0:
-                    return Taken(matches, prevented)
                 self._reduce(maker, wanted, level)
                 matches.append(Match(maker, wanted))
                 lots -= wanted

@@ -191,6 +191,18 @@ def test_an_account_never_trades_with_itself() -> None:
     asyncio.run(trial())
 
 
+def test_an_own_order_behind_what_is_wanted_stays() -> None:
+    async def trial() -> None:
+        async with trading() as (_, one, other):
+            await other.limit("SELL", "0.1", "50000")
+            mine = await one.limit("SELL", "0.1", "50000")
+            await one.limit("BUY", "0.1", "50000")
+            (row,) = await one.signed("GET", "openOrders", symbol=SYMBOL)
+            assert row["orderId"] == mine["orderId"]
+
+    asyncio.run(trial())
+
+
 def test_a_clients_id_may_be_used_again_only_once_its_order_is_over() -> None:
     async def trial() -> None:
         async with trading() as (_, one, _other):
