@@ -13,7 +13,7 @@ from tests.notebooks.front_end import FrontEnd
 from tests.notebooks.kernels import Cell
 
 LEFT = """
-import gc, threading, weakref
+import gc, pathlib, threading, weakref
 from ipywidgets.widgets import widget as _widgets
 
 class Resting(Ticker):
@@ -104,9 +104,23 @@ def began(page: FrontEnd, node: str) -> Cell:
     page.run(f"node = {node}\ndashboard = node.dashboard()").ok()
     page.hello()
     page.run("await until(lambda: ticking(node, 30))").ok()
-    busy = page.submit("print('begun', flush=True)\ntime.sleep(4)\nprint('end of the busy cell')")
+    # It ends when the test says so, not after some time.
+    busy = page.submit(
+        "print('begun', flush=True)\n"
+        "guard = time.monotonic() + 50\n"
+        "while not pathlib.Path('let go').exists() and time.monotonic() < guard:\n"
+        "    time.sleep(0.01)\n"
+        "print('end of the busy cell')"
+    )
     page.wait_for_text(busy, "begun")
     return busy
+
+
+def let_go(page: FrontEnd, busy: Cell) -> None:
+    """End the busy cell."""
+    assert "end of" not in busy.out
+    (page.directory / "let go").touch()
+    page.finish(busy).ok()
 
 
 def test_kill_is_acknowledged_before_a_busy_cells_end(page: FrontEnd) -> None:
@@ -119,8 +133,7 @@ def test_kill_is_acknowledged_before_a_busy_cells_end(page: FrontEnd) -> None:
         page.wait_for(lambda one: one[0] == "reply")
         queued = page.frame_where(lambda frame: "HALTED" in notices(frame).get("kill", ""))
         assert notices(queued)["kill"] == "HALTED; 1 cancel queued"
-    assert "end of" not in busy.out
-    page.finish(busy).ok()
+    let_go(page, busy)
     # A kernel without subshells reads the message only now.
     reply = page.wait_for(lambda one: one[0] == "reply")[1]
     assert reply["text"] == ""
@@ -136,8 +149,7 @@ def test_a_node_on_its_own_thread_cancels_before_a_busy_cells_end(page: FrontEnd
     page.frame_where(lambda frame: "1 cancel sent" in notices(frame).get("kill", ""))
     at = len(page.seen)
     page.frame_where(lambda frame: data_events(frame) > 0, at)  # it goes on meanwhile
-    assert "end of" not in busy.out
-    page.finish(busy).ok()
+    let_go(page, busy)
     page.run("%node stop").ok()
 
 
