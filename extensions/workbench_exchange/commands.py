@@ -52,6 +52,9 @@ def add_commands(subparsers: Any) -> None:
         metavar="ACCOUNT:ASSET=AMOUNT",
         help="what an account begins with, such as trader:USDT=100000; once for each",
     )
+    parser.add_argument(
+        "--unlimited", action="store_true", help="any number of requests and orders, for load tests"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the random market; default: 1")
     parser.add_argument("--quiet", action="store_true", help="no market but the accounts")
     parser.add_argument(
@@ -80,9 +83,19 @@ def serve(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         file=arguments.file,
+        limits=_limits() if arguments.unlimited else None,
     )
     asyncio.run(_serve(exchange, arguments))
     return 0
+
+
+def _limits() -> Any:
+    from workbench_exchange.config import Limits
+
+    most = 10**9
+    return Limits(
+        weight_per_minute=most, orders_per_10_s=most, orders_per_day=most, max_open_orders=most
+    )
 
 
 def _accounts(balances: list[str]) -> dict[str, dict[str, str]] | None:

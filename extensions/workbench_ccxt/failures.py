@@ -1,0 +1,106 @@
+"""What ccxt's exceptions mean for a request: certainly refused, certainly not sent, or unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from workbench.venues.errors import (
+    NotSentError,
+    OrderNotFoundError,
+    RateLimitedError,
+    VenueError,
+    VenueRejectedError,
+)
+
+STATUS = "workbench_status"
+"""The attribute of an exception that holds the HTTP status it came with."""
+
+# By name: ccxt is not imported here. A name stands for its subclasses too.
+_REFUSALS = frozenset(
+    {
+        "ArgumentsRequired",
+        "AuthenticationError",
+        "BadRequest",
+        "InsufficientFunds",
+        "InvalidAddress",
+        "InvalidNonce",
+        "InvalidOrder",
+        "NotSupported",
+        "OperationRejected",
+    }
+)
+_TOO_MANY = frozenset({"DDoSProtection", "RateLimitExceeded"})
+_BAN = re.compile(r"\b418\b")
+
+
+@contextmanager
+def told(exchange: str) -> Iterator[None]:
+    """Raise what ccxt raises within as the errors of the contract.
+
+    Raises:
+        VenueRejectedError: It was refused for certain (or a subclass of it).
+        NotSentError: It did not leave.
+        VenueError: Nothing is certain.
+    """
+    try:
+        yield
+    except VenueError:
+        raise
+    except Exception as error:
+        raise failure(exchange, error) from error
+
+
+def failure(exchange: str, error: Exception) -> VenueError:
+    """Return the contract's error for an exception of ccxt."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text, code = _reason(exchange, error), type(error).__name__
+    if "OrderNotFound" in names:
+        return OrderNotFoundError(text, code)
+    if names & _TOO_MANY:
+        retry_after_s = 60.0 if _BAN.search(text) else 1.0
+        return RateLimitedError(text, getattr(error, "retry_after_s", retry_after_s), code)
+    if names & _REFUSALS or ("ExchangeError" in names and _is_refusal(error)):
+        return VenueRejectedError(text, code)
+    if _never_connected(error):
+        return NotSentError(f"{exchange} cannot be reached: {text}")
+    return VenueError(f"{code}: {text}")
+
+
+def is_no_such_order(error: VenueError) -> bool:
+    """Return whether a query was answered by: there is none."""
+    return isinstance(error, OrderNotFoundError)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether the exchange answered with a status that says so.
+
+    An `ExchangeError` alone may also be an answer that broke off in the middle.
+    """
+    status = getattr(error, STATUS, None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 409)
+
+
+def _never_connected(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__name__ in ("ClientConnectorError", "ClientConnectorDNSError", "gaierror"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(exchange: str, error: Exception) -> str:
+    """Return what an exception says, without the signature of the request."""
+    text = str(error).removeprefix(f"{exchange} ")
+    return re.sub(r"\?\S*", "", text) if "signature=" in text else text
+
+
+def retry_after(headers: Any) -> float | None:
+    """Return the seconds that a reply's headers ask to wait."""
+    value = headers.get("Retry-After") if hasattr(headers, "get") else None
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
