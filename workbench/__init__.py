@@ -100,6 +100,7 @@ from workbench.node import (
     Synthetic,
     TradingNode,
     TradingNodeConfig,
+    live,
     nodes,
     sandbox,
 )
@@ -146,6 +147,7 @@ from workbench.trading import (
     Indicator,
     Strategy,
 )
+from workbench.venues import VenueAccount, VenueData, VenueError, venues
 
 __version__ = "0.1.0"
 
@@ -266,6 +268,9 @@ __all__ = [
     "TrailingOffsetType",
     "TriggerType",
     "TwoTierFillModel",
+    "VenueAccount",
+    "VenueData",
+    "VenueError",
     "VolumeSensitiveFillModel",
     "WorkbenchError",
     "backtest",
@@ -275,6 +280,7 @@ __all__ = [
     "get_exec_event_sender",
     "get_time_event_sender",
     "get_trading_cmd_sender",
+    "live",
     "load_ipython_extension",
     "nodes",
     "quotes",
@@ -283,6 +289,7 @@ __all__ = [
     "sandbox",
     "trades",
     "unload_ipython_extension",
+    "venues",
 ]
 
 

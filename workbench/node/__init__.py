@@ -8,6 +8,7 @@ from workbench.node.clients import (
     Simulated,
 )
 from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.live import live
 from workbench.node.node import TradingNode
 from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import ReconciliationError
@@ -34,6 +35,7 @@ __all__ = [
     "TradingNodeConfig",
     "as_strategies",
     "as_venues",
+    "live",
     "nodes",
     "sandbox",
 ]

@@ -10,6 +10,7 @@ is unknown, and see to it that a fill counts once. A plug-in's tests inherit
 keeps the same contract and misbehaves when told to.
 """
 
+from workbench.venues.connection import LinkSettings, LinkState
 from workbench.venues.contract import (
     ENDPOINTS,
     BrokerContext,
@@ -29,6 +30,7 @@ from workbench.venues.contract import (
     SymbolMatch,
     check_endpoints,
 )
+from workbench.venues.data_client import VenueDataClient
 from workbench.venues.errors import (
     CredentialsError,
     NotSentError,
@@ -38,7 +40,11 @@ from workbench.venues.errors import (
     VenueError,
     VenueRejectedError,
 )
+from workbench.venues.execution_client import VenueExecutionClient
+from workbench.venues.factory import VenueAccount, VenueData
+from workbench.venues.inquiries import InquirySettings
 from workbench.venues.loader import GROUP, Venues, as_plugin, unsupported, venues
+from workbench.venues.order_entry import Durable, ExecutionSettings
 from workbench.venues.plugin import RateLimit, VenuePlugin
 from workbench.venues.secrets import Credentials, Secret, read_credentials, redact
 
@@ -53,10 +59,15 @@ __all__ = [
     "DataContext",
     "DataEndpoints",
     "DataSink",
+    "Durable",
     "Endpoint",
     "EndpointKind",
+    "ExecutionSettings",
     "FillQuery",
     "HistoryRequest",
+    "InquirySettings",
+    "LinkSettings",
+    "LinkState",
     "NotSentError",
     "OrderChange",
     "OrderNotFoundError",
@@ -68,7 +79,11 @@ __all__ = [
     "Secret",
     "Subscription",
     "SymbolMatch",
+    "VenueAccount",
+    "VenueData",
+    "VenueDataClient",
     "VenueError",
+    "VenueExecutionClient",
     "VenuePlugin",
     "VenueRejectedError",
     "Venues",

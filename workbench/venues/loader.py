@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from workbench.model.display import grid_html
 from workbench.venues.contract import ENDPOINTS, EndpointKind
 from workbench.venues.errors import PluginError, VenueError
 from workbench.venues.plugin import VenuePlugin
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GROUP = "workbench.venues"
 """The entry-point group that plug-ins register under."""
@@ -65,6 +66,8 @@ class Venues(Mapping[str, VenuePlugin]):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a plug-in: its state, what it supports, what it needs."""
+        import pandas as pd  # a second of import time, for a table only
+
         return pd.DataFrame(self._rows(), columns=list(_COLUMNS)).set_index("venue")
 
     def __repr__(self) -> str:

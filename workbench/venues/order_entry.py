@@ -211,22 +211,27 @@ class OrderEntry:
             return
 
         def refuse(reason: str) -> None:
-            self._drop_change(tracked)
+            # An earlier change may be on its way: it stays so.
+            code = "" if tracked.change is None else "NOT_SENT"
             text = f"it was not sent: {redact(reason)}"
-            self._tell(OrderModifyRejected, tracked, reason=text)
+            self._tell(OrderModifyRejected, tracked, reason=text, code=code)
 
         def rejected(reason: str) -> None:
-            self._drop_change(tracked)
             self._tell(OrderModifyRejected, tracked, reason=reason)
+            self._drop_change(tracked)
 
         async def send() -> None:
             if tracked.is_over:
-                rejected("the order has ended")
+                refuse("the order has ended")
                 return
             change = _change(tracked, command)
             tracked.change = change
             await self._request(
-                tracked, self._brokerd.modify(change), refuse, rejected, takes_silence=True
+                tracked,
+                self._brokerd.modify(change),
+                lambda reason: rejected(f"it was not sent: {reason}"),
+                rejected,
+                takes_silence=True,
             )
 
         self._put(command, tracked, send, refuse)

@@ -425,7 +425,9 @@ class Tracking:
             )
         tracked.last = report
         self._on_state(tracked, report)
-        self._send(report)
+        is_overtaken = report.status not in CLOSED and tracked.filled >= report.quantity
+        if not is_overtaken:
+            self._send(report)
         if tracked.change is None:
             tracked.take_terms(report)
         if tracked.early:

@@ -49,8 +49,9 @@ class VenueConformance:
             before = asyncio.all_tasks()
             async with VenueSession(trial, has_orders=has_orders) as session:
                 await test(session)
-            ours = {task for task in asyncio.all_tasks() - before if "workbench" in task.get_name()}
-            assert not ours, f"tasks were left: {ours}"
+            await asyncio.sleep(0.2)
+            left = {task for task in asyncio.all_tasks() - before if trial.owns(task)}
+            assert not left, f"tasks were left: {left}"
             assert not session.core.execution.refused_events
             assert not session.core.execution.unreconciled
 

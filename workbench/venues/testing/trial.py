@@ -94,6 +94,10 @@ class VenueTrial(ABC):
     async def close(self) -> None:  # noqa: B027 - most have nothing to end
         """End the venue."""
 
+    def owns(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether a task is the plug-in's, and not one of a server on the same loop."""
+        return True
+
     # What a test makes the venue do
 
     async def move(self, bid: Decimal, ask: Decimal) -> None:
