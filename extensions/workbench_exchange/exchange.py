@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -33,8 +34,10 @@ from workbench_exchange.server import Server
 from workbench_exchange.store import Key, Store
 from workbench_exchange.venue import Venue
 
+_LOG = logging.getLogger("workbench_exchange")
 _T = TypeVar("_T")
 _WAIT_S = 30.0
+_ANSWER_S = 0.05  # for the answer to who asked to be disconnected
 
 
 class Addresses(NamedTuple):
@@ -144,6 +147,7 @@ class LocalExchange:
         if self._loop is not None:
             raise LifecycleError("the exchange is open already; close it first")
         self._loop = asyncio.get_running_loop()
+        self.faults.begin()
         try:
             if self._file is None:
                 self._folder = TemporaryDirectory(prefix="workbench-exchange-")
@@ -157,15 +161,22 @@ class LocalExchange:
         self._beating = asyncio.create_task(self._beat())
 
     async def close(self) -> None:
-        """End every connection, stop listening, and close the file."""
+        """End every connection, stop listening, and close the file.
+
+        Raises:
+            Exception: What ended the market before, if anything did.
+        """
         tasks = [task for task in (self._beating, self._restarting) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         self._beating = self._restarting = None
         self.faults.clear()
         await self._server.close()
         self._forget()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     def _remember(self) -> None:
         """Make the venue out of what the file holds."""
@@ -301,6 +312,14 @@ class LocalExchange:
     # How it moves
 
     async def _beat(self) -> None:
+        """Move the market and publish, until it fails: then at least somebody is told."""
+        try:
+            await self._beat_on()
+        except Exception:
+            _LOG.exception("the exchange's market has stopped; it still answers")
+            raise
+
+    async def _beat_on(self) -> None:
         """Move the market and publish, at a steady pace."""
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -400,10 +419,12 @@ class LocalExchange:
         if name == "restart":
             # The answer comes first: what asks is disconnected too.
             self._restarting = asyncio.create_task(self._restart_soon(**given))
+        elif name == "disconnect":
+            asyncio.get_running_loop().call_later(_ANSWER_S, self._server.abort_all)
         elif name in _CONTROLS:
             getattr(self, name)(**given)
         elif name != "status":
-            known = ", ".join(sorted([*_CONTROLS, "restart", "status"]))
+            known = ", ".join(sorted([*_CONTROLS, "disconnect", "restart", "status"]))
             raise ConfigError(f"expected a `do` of {known}; got {name!r}")
         return {
             "waiting": self.faults.waiting(),
@@ -413,11 +434,11 @@ class LocalExchange:
         }
 
     async def _restart_soon(self, down_s: float = 0.0) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(_ANSWER_S)
         await self.restart(down_s)
 
 
-_CONTROLS = frozenset({"advance", "disconnect", "freeze", "inject", "skew", "thaw"})
+_CONTROLS = frozenset({"advance", "freeze", "inject", "skew", "thaw"})
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -77,8 +77,13 @@ class Faults:
     def __init__(self) -> None:
         self.hits = 0
         self.running = asyncio.Event()
-        self.running.set()
         self._waiting: list[Fault] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Let nothing be frozen on the loop that runs now: an event belongs to one loop."""
+        self.running = asyncio.Event()
+        self.running.set()
 
     def add(
         self, action: Action | str, kind: str = ANY, *, count: int = 1, seconds: float = 0.0

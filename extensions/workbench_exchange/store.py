@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -151,7 +151,10 @@ class Store:
         self._connection.execute("COMMIT")
 
     def _write(self, changes: Changes) -> None:
-        many = self._connection.executemany
+        def many(statement: str, rows: list[Any]) -> None:
+            if rows:
+                self._connection.executemany(statement, rows)
+
         encode = msgspec.json.encode
         many(
             "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",

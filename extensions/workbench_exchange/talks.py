@@ -38,9 +38,10 @@ class Message(msgspec.Struct):
         A number stays as it was written: that is what was signed.
         """
         try:
-            given = msgspec.json.decode(self.params, type=dict[str, msgspec.Raw] | None) or {}
+            found = msgspec.json.decode(self.params, type=dict[str, msgspec.Raw] | None)
         except msgspec.ValidationError:
             return None
+        given: dict[str, msgspec.Raw] = found or {}
         texts = {name: bytes(value).decode() for name, value in given.items()}
         return {
             name: msgspec.json.decode(text) if text.startswith('"') else text

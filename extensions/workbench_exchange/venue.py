@@ -75,6 +75,7 @@ class Venue:
             for listing in config.listings
         }
         self._quote_count = 0
+        self._last_kept: dict[str, int] = {}
         self._dirty: dict[int, Order] = {}
         self._new_fills: list[Fill] = []
         self._events: list[UserEvent] = []
@@ -413,9 +414,12 @@ class Venue:
             wallet.updated_ms = now
             assets = {asset: wallet.balances[asset] for asset in wallet.touched}
             self._events.append(UserEvent(name, reports.account_position(assets, now)))
-        if self._dirty or self._new_fills or moved:
+        if moved:
+            # Not at every trade of the market: it goes on near where it was.
             for pair in self.pairs.values():
-                self._facts[f"last:{pair.symbol}"] = str(pair.last_ticks)
+                if self._last_kept.get(pair.symbol) != pair.last_ticks:
+                    self._last_kept[pair.symbol] = pair.last_ticks
+                    self._facts[f"last:{pair.symbol}"] = str(pair.last_ticks)
         for name, counter in self._counters.items():
             if counter.is_due:
                 self._facts[f"ids:{name}"] = str(counter.reserved)

@@ -120,6 +120,21 @@ def test_on_a_thread_of_its_own_it_obeys_from_another_and_starts_again() -> None
     exchange.stop()
 
 
+def test_a_market_that_fails_is_not_silent(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(QuietMarket):
+        def step(self, venue: Any) -> None:
+            raise RuntimeError("out of prices")
+
+    async def trial() -> None:
+        async with asyncio.timeout(60), LocalExchange(["BTC/USDT"], market=Broken()):
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(RuntimeError, match="out of prices"):
+        asyncio.run(trial())
+    assert "market has stopped" in caplog.text
+
+
 # --- as a command, in a process of its own -------------------------------------------------------
 
 

@@ -286,6 +286,44 @@ def test_a_frozen_exchange_keeps_its_sockets_and_answers_once_it_thaws() -> None
     asyncio.run(trial())
 
 
+def test_sockets_are_pinged_and_pings_are_answered() -> None:
+    async def trial() -> None:
+        async with trading(ping_s=0.01) as (exchange, one, _):
+            address = f"{exchange.addresses.streams}/ws/btcusdt@trade"
+            async with one.session.ws_connect(address, autoping=False) as socket:
+                assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+                await socket.ping(b"mine")
+                while (message := await socket.receive()).type is not aiohttp.WSMsgType.PONG:
+                    assert message.type is aiohttp.WSMsgType.PING
+                assert message.data == b"mine"
+
+    asyncio.run(trial())
+
+
+def test_a_disconnected_client_comes_back_and_a_restart_is_commanded_from_outside() -> None:
+    async def trial() -> None:
+        async with trading() as (exchange, one, _):
+            shown = {"Authorization": f"Bearer {exchange.token}"}
+            for command in ("disconnect", "restart"):
+                async with one.requests() as socket:
+                    await one.follow(socket)
+                    address = f"{exchange.addresses.rest}/control"
+                    async with one.session.post(
+                        address, json={"do": command}, headers=shown
+                    ) as reply:
+                        assert reply.status == 200
+                    ended = (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+                    assert (await socket.receive()).type in ended
+                while True:
+                    try:
+                        await one.public("ping")
+                        break
+                    except (aiohttp.ClientError, RefusedError):
+                        await asyncio.sleep(0.01)
+
+    asyncio.run(trial())
+
+
 def test_a_skewed_clock_is_seen_by_clients() -> None:
     async def trial() -> None:
         async with trading() as (exchange, one, _):
