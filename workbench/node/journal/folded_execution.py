@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient, VenueState
 from workbench.engines.execution import ExecutionEngine
-from workbench.engines.external import ExternalOrders
 from workbench.engines.portfolio import Portfolio
 from workbench.model.commands import (
     CancelAllOrders,
@@ -19,7 +18,7 @@ from workbench.model.commands import (
 from workbench.model.enums import OrderManagement
 from workbench.model.errors import ConfigError
 from workbench.model.events import OrderEvent, OrderFilled
-from workbench.model.identifiers import AccountId, ClientId, InstrumentId, Venue
+from workbench.model.identifiers import AccountId, ClientId, Venue
 from workbench.node.journal.errors import JournalError
 from workbench.node.journal.records import RunStarted, TradedAccount
 from workbench.runtime.bus import MessageBus
@@ -56,12 +55,11 @@ class FoldedExecution(ExecutionEngine):
 
     def begin(self, run: RunStarted) -> None:
         """Take the settings of a run."""
-        self._allow_overfills = run.allow_overfills
-        self.external = ExternalOrders(
-            self._cache, self._note_unreconciled, align_positions=run.align_positions
+        self.configure(
+            allow_overfills=run.allow_overfills,
+            align_positions=run.align_positions,
+            claims=run.claims,
         )
-        for instrument_id, strategy_id in run.claims.items():
-            self.external.claim(InstrumentId(instrument_id), strategy_id)
 
 
 class RecordedClient(ExecutionClient):

@@ -211,6 +211,11 @@ class Journal(JournalView):
             await self._commits.durable(self._commits.last - self._congested_at // 2)
 
     @property
+    def is_inline(self) -> bool:
+        """Return whether commits are made by whoever waits, without a thread."""
+        return isinstance(self._commits, InlineCommits)
+
+    @property
     def is_congested(self) -> bool:
         """Return whether more waits for the disk than is good."""
         return self._commits.last - self._commits.committed > self._congested_at

@@ -215,7 +215,11 @@ class Leases:
     def _connect(self) -> sqlite3.Connection:
         connection = schema.connect(self.path)
         # A power cut ends every holder too: nothing here has to outlive one.
-        connection.execute("PRAGMA synchronous=OFF")
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def __repr__(self) -> str:
