@@ -187,8 +187,11 @@ class Link:
         """Connect for the first time, and keep the connection from then on.
 
         Raises:
+            LifecycleError: If it was started before.
             Exception: What the endpoints raised, or `VenueError` if it was lost meanwhile.
         """
+        if self.state is not LinkState.CLOSED:
+            raise LifecycleError(f"{self._name}: a link that is {self.state.value} cannot start")
         try:
             await self._open()
         except BaseException:
