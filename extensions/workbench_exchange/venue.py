@@ -189,8 +189,8 @@ class Venue:
         named = self._by_client.get((owner, pair.symbol, new.client_id))
         if named is not None and named.is_open:
             raise rejected("Duplicate order sent.")
-        mine = self.open.get(owner, {}).values()
-        if sum(one.symbol == pair.symbol for one in mine) >= self.config.limits.max_open_orders:
+        mine, most = self.open.get(owner, {}), self.config.limits.max_open_orders
+        if len(mine) >= most and sum(one.symbol == pair.symbol for one in mine.values()) >= most:
             raise RefusalError(-1013, "Filter failure: MAX_NUM_ORDERS")
         if new.kind is Kind.LIMIT_MAKER and pair.reach("", new.side, limit=new.ticks, lots=1).lots:
             raise rejected("Order would immediately match and take.")
