@@ -7,7 +7,7 @@ what a venue's reports add in `.external`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -46,7 +46,7 @@ from workbench.model.events import (
     PositionEvent,
     about,
 )
-from workbench.model.identifiers import ClientOrderId, StrategyId
+from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
 from workbench.model.orders import Order
 from workbench.model.reports import (
     ExecutionReport,
@@ -159,6 +159,21 @@ class ExecutionEngine:
     def add_owner(self, strategy_id: StrategyId, owner: OrderOwner) -> None:
         """Tell `owner` of the events of a strategy's orders and positions."""
         self._owners[strategy_id] = owner
+
+    def configure(
+        self,
+        *,
+        allow_overfills: bool,
+        align_positions: bool,
+        claims: Mapping[InstrumentId, StrategyId],
+    ) -> None:
+        """Take other settings than it was made with: those of the run whose events come now."""
+        self._allow_overfills = allow_overfills
+        self.external = ExternalOrders(
+            self._cache, self._note_unreconciled, align_positions=align_positions
+        )
+        for instrument_id, strategy_id in claims.items():
+            self.external.claim(instrument_id, strategy_id)
 
     def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
         """Forget what was closed before a time; see `Cache.purge`. Realised profit stays."""

@@ -82,6 +82,11 @@ class ExternalOrders:
                 " cannot have them too"
             )
 
+    @property
+    def claims(self) -> dict[InstrumentId, StrategyId]:
+        """Return who claims external orders of which instrument."""
+        return dict(self._claims)
+
     def owner_of(self, instrument_id: InstrumentId) -> StrategyId:
         """Return who gets external orders of an instrument."""
         return self._claims.get(instrument_id, EXTERNAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -76,6 +76,9 @@ class EventLog:
         limit: How many records it keeps, the newest; None for all. What was dropped is counted: a
             log that dropped anything does not rebuild the run.
 
+    Attributes:
+        followers: Told of each record that is added, not of those that are tapped.
+
     Raises:
         ConfigError: If the limit is below 1.
     """
@@ -84,6 +87,7 @@ class EventLog:
         if limit is not None and limit < 1:
             raise ConfigError(f"an event log keeps 1 record or more, or None for all; got {limit}")
         self._records: deque[tuple[int, RecordKind, Any]] = deque(maxlen=limit)
+        self.followers: list[Callable[[int, RecordKind, Any], None]] = []
         self._count = 0  # of all records ever, where some are dropped
         # Without a limit nothing has to be counted: five records make one order.
         self._append = self._records.append if limit is None else self._append_counted
@@ -105,6 +109,8 @@ class EventLog:
     def add(self, number: int, kind: RecordKind, message: Any) -> None:
         """Add a record of any kind."""
         self._append((number, kind, message))
+        for follow in self.followers:
+            follow(number, kind, message)
 
     def __len__(self) -> int:
         """Return how many records there are."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from workbench.model.errors import BrokenOffError, RunnerError
@@ -131,6 +131,7 @@ class Pump:
         pause_s: Seconds to pause; at least 0.0005.
         before_slice: Called before each slice; the node checks its loop watch there.
         handling: Marks where messages are handled, for who breaks off what hangs there.
+        room: Awaited before each slice: returns once more may be handled.
 
     Attributes:
         parking: Where the pump sleeps while nothing waits.
@@ -150,6 +151,7 @@ class Pump:
         pause_s: float = PAUSE_S,
         before_slice: Callable[[], None] | None = None,
         handling: Handling | None = None,
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         _check_guest(budget_s, pause_s)
         self.dispatcher = dispatcher
@@ -162,6 +164,7 @@ class Pump:
         self._pause_s = pause_s
         self._pause_ns = int(pause_s * 1e9)
         self._before_slice = before_slice
+        self._room = room
         self._handling = Handling() if handling is None else handling
         stop.on_stop(self._on_stop)
 
@@ -174,6 +177,8 @@ class Pump:
         """Handle messages until stopped; the message being handled is finished first."""
         with quick_switching():
             while not self._stop.is_stopped:
+                if self._room is not None:
+                    await self._room()
                 await self.step()
 
     async def step(self) -> None:

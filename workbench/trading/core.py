@@ -7,7 +7,7 @@ chooses the clock, the channels and the clients.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from decimal import localcontext
 from typing import Any
 
@@ -19,6 +19,7 @@ from workbench.engines.emulation_ports import Outlets
 from workbench.engines.emulator import OrderEmulator
 from workbench.engines.execution import ExecutionEngine
 from workbench.engines.portfolio import Portfolio
+from workbench.engines.rebuilding import rebuild
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
 from workbench.model.errors import StrategyError, ThreadError
@@ -35,7 +36,7 @@ from workbench.runtime.bus import MessageBus
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock
 from workbench.runtime.dispatch import Dispatcher, Handlers
-from workbench.runtime.eventlog import EventLog, RecordKind
+from workbench.runtime.eventlog import EventLog, Record, RecordKind
 from workbench.runtime.lanes import LaneName, Lanes
 from workbench.runtime.lifecycle import ComponentState
 from workbench.runtime.senders import Senders
@@ -154,6 +155,7 @@ class TradingCore:
         self.dispatcher.taps.append(self.log.tap)
         self._request_count = 0
         self._thread = 0
+        self._is_rebuilding = False
 
     # Wiring
 
@@ -166,6 +168,8 @@ class TradingCore:
         (self.lanes.data_responses if is_response else self.lanes.data).put(event)
 
     def _on_applied(self, event: Any) -> None:
+        if self._is_rebuilding:
+            return
         self.lanes.risk_events.put(event)
         emulator = self.emulator
         if emulator.held or emulator.has_linked:
@@ -260,6 +264,27 @@ class TradingCore:
         self.actors.append(actor)
         self.data.add_subscriber(actor)
         return component_id
+
+    def rebuild(self, records: Iterable[Record]) -> None:
+        """Bring orders, positions and accounts to where earlier runs left them.
+
+        Before actors are added. Nobody is told, nothing is sent, and the event log stays empty:
+        it is of this run. Profit and loss of a day, and rates of orders, count from now on.
+
+        Args:
+            records: What earlier runs logged, oldest first (see `workbench.engines.rebuilding`).
+
+        Raises:
+            ClientError: If the execution client of an account is missing.
+        """
+        log, self.log = self.log, EventLog()
+        self._is_rebuilding = True
+        try:
+            with localcontext(MONEY_CONTEXT):
+                rebuild(records, self.cache, self.execution)
+        finally:
+            self.log = log
+            self._is_rebuilding = False
 
     def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
         """Forget orders and positions that were closed before a time; return what was forgotten.
