@@ -5,9 +5,11 @@ two classes that keep `DataEndpoints` and `BrokerEndpoints` of `workbench.venues
 speaks to its venue and turns what comes into instruments, market data and reports; it decides
 nothing. `VenueDataClient` and `VenueExecutionClient` make a node's clients of them, once for all
 plug-ins: they own the tasks, reconnect, keep the rates, ask what became of an order whose outcome
-is unknown, and see to it that a fill counts once. A plug-in's tests inherit
-`workbench.venues.testing.VenueConformance`; `workbench.venues.fake` has a venue in memory that
-keeps the same contract and misbehaves when told to.
+is unknown, and see to it that a fill counts once. The composition root gives `VenueAccount.journal`
+(`Durable`) where commands are to be written down first, and `VenueExecutionClient.fills_since_ns`
+where books were read back; `refresh()` asks for everything again at any time. A plug-in's tests
+inherit `workbench.venues.testing.VenueConformance`; `workbench.venues.fake` has a venue in memory
+that keeps the same contract and misbehaves when told to.
 """
 
 from workbench.venues.connection import LinkSettings, LinkState

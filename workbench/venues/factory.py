@@ -7,7 +7,7 @@ the node sees a `DataClient` and an `ExecutionClient`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -29,11 +29,20 @@ from workbench.venues.secrets import Credentials, KeyringLookup, read_credential
 
 
 class HasClock(Protocol):
-    """What these factories need of a node's build context."""
+    """What `VenueData` needs of a node's build context."""
 
     @property
     def clock(self) -> Clock:
         """Return the node's clock."""
+        ...
+
+
+class HasJournal(HasClock, Protocol):
+    """What `VenueAccount` needs of it."""
+
+    @property
+    def journal(self) -> Callable[[AccountId], Durable] | None:
+        """Return what gives an account's way to the journal; None where there is none."""
         ...
 
 
@@ -152,7 +161,6 @@ class VenueAccount:
         self.plugin.check_options(EndpointKind.BROKERD, options)
         self.account_id = AccountId(parse_name(account, "account"))
         self.instrument_ids = _instrument_ids(instruments)
-        self.journal: Durable | None = None
         self._name = parse_name(name, "a client's name") if name else ""
         self._settings = settings
         self._options = options
@@ -185,7 +193,7 @@ class VenueAccount:
         shared = {k: v for k, v in self._options.items() if known is None or k in known}
         return VenueData(self.plugin, instruments=self.instrument_ids, **{**shared, **changed})
 
-    def __call__(self, context: HasClock) -> ExecutionClient:
+    def __call__(self, context: HasJournal) -> ExecutionClient:
         """Return the client.
 
         Raises:
@@ -206,7 +214,7 @@ class VenueAccount:
             get_exec_event_sender().send,
             instrument_ids=self.instrument_ids,
             client_id=self._name,
-            journal=self.journal,
+            journal=None if context.journal is None else context.journal(self.account_id),
             settings=self._settings,
         )
 

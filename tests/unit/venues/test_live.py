@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,8 +30,10 @@ KEYED = msgspec.structs.replace(FAKE, credentials=("api_key",))
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
+def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Give logging its records back as they were, and forget what was heard."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     HEARD.clear()
     make = logging.getLogRecordFactory()
     yield
