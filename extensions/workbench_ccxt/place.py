@@ -83,7 +83,7 @@ class Place(
             return dict(self.urls)
         rest = self.base_url.rstrip("/")
         socket = re.sub(r"^http", "ws", rest)
-        api = {name: f"{rest}/api/v3" for name in ("public", "private", "v1")}
+        api = dict.fromkeys(("public", "private", "v1"), f"{rest}/api/v3")
         streams = {"spot": f"{socket}/ws", "ws-api": {"spot": f"{socket}/ws-api/v3"}}
         return {**api, "ws": streams}
 

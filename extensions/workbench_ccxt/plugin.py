@@ -32,8 +32,7 @@ CAPABILITIES = Capabilities(
     trailing_offset_types=frozenset(),
     contingencies=frozenset(),
     display_quantity=False,
-    reduce_only=False,
-    amend=False,
+    reduce_only=False,  # of derivatives only
 )
 """Those of most exchanges; the rest is watched on our side, or denied."""
 
@@ -59,6 +58,11 @@ RATE_LIMITS: dict[str, tuple[RateLimit, ...]] = {
 
 EXPIRIES_S = {"binance": 5.0, "binanceusdm": 5.0, "binancecoinm": 5.0, "bybit": 5.0}
 """By exchange, the age at which it refuses a signed request: its `recvWindow`."""
+
+AMENDING = frozenset(
+    {"binancecoinm", "binanceusdm", "bitmex", "bybit", "deribit", "myokx", "okx", "okxus"}
+)
+"""The exchanges that change a resting order and keep its id; elsewhere one is made anew."""
 
 PLUGIN = VenuePlugin(
     name="ccxt",
