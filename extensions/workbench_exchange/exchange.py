@@ -134,6 +134,7 @@ class LocalExchange:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Event | None = None
+        self._error: Exception | None = None
 
     # Life
 
@@ -235,7 +236,11 @@ class LocalExchange:
         return self
 
     def stop(self) -> None:
-        """End what `start` began; does nothing if it is not running."""
+        """End what `start` began; does nothing if it is not running.
+
+        Raises:
+            Exception: What ended the market before, if anything did.
+        """
         thread, loop, ended = self._thread, self._loop, self._ended
         if thread is None:
             return
@@ -243,6 +248,9 @@ class LocalExchange:
             loop.call_soon_threadsafe(ended.set)
         thread.join()
         self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     async def _live(self, is_ready: threading.Event, failures: list[BaseException]) -> None:
         self._ended = asyncio.Event()
@@ -254,7 +262,10 @@ class LocalExchange:
         finally:
             is_ready.set()
         await self._ended.wait()
-        await self.close()
+        try:
+            await self.close()
+        except Exception as error:
+            self._error = error  # for whoever stops it
 
     def __enter__(self) -> LocalExchange:
         """Start it on a thread of its own."""

@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -133,6 +134,12 @@ def test_a_market_that_fails_is_not_silent(caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(RuntimeError, match="out of prices"):
         asyncio.run(trial())
     assert "market has stopped" in caplog.text
+    caplog.clear()
+    threaded = LocalExchange(["BTC/USDT"], market=Broken()).start()
+    while not caplog.records:
+        time.sleep(0.01)
+    with pytest.raises(RuntimeError, match="out of prices"):
+        threaded.stop()
 
 
 # --- as a command, in a process of its own -------------------------------------------------------

@@ -249,6 +249,34 @@ def test_a_stop_that_would_trigger_at_once_is_refused_and_others_go_off_in_a_cha
     asyncio.run(trial())
 
 
+def test_a_stop_to_buy_that_became_dearer_takes_what_the_balance_pays() -> None:
+    async def trial() -> None:
+        accounts = {
+            "a": {"USDT": 50_000},
+            "b": {"BTC": 10, "USDT": 1_000_000},
+            "c": {"USDT": 1_000_000},
+        }
+        options = {"accounts": accounts, "market": QuietMarket()}
+        async with (
+            asyncio.timeout(60),
+            LocalExchange(["BTC/USDT"], **options) as exchange,
+            clients_of(exchange) as (one, other, third),
+        ):
+            await other.limit("SELL", "0.1", "50000")
+            await other.limit("SELL", "1", "62500")
+            stop = await one.order("BUY", "STOP_LOSS", quantity="1", stopPrice="50000")
+            assert (await one.balances())["USDT"] == ("0.00000000", "50000.00000000")
+            await third.order("BUY", "MARKET", quantity="0.1")  # the price is 50000, the ask 62500
+            found = await one.signed("GET", "order", symbol=SYMBOL, orderId=stop["orderId"])
+            assert (found["status"], found["executedQty"]) == ("EXPIRED", "0.80000000")
+            assert await one.balances() == {
+                "BTC": ("0.79920000", "0.00000000"),
+                "USDT": ("0.00000000", "0.00000000"),
+            }
+
+    asyncio.run(trial())
+
+
 def test_cancel_all_and_cancel_replace() -> None:
     async def trial() -> None:
         async with trading() as (_, one, _other):
