@@ -241,6 +241,14 @@ def test_what_is_on_its_way_is_left_to_its_own_answer() -> None:
     assert (order.status, order.quantity) == (S.PENDING_UPDATE, 10)
 
 
+def test_an_order_that_expired_before_anything_else_was_told_of_it_is_over() -> None:
+    setup = Setup()
+    order = setup.submit()
+    setup.submitted(order)
+    setup.tell(status(S.EXPIRED, client_order_id=order.client_order_id))
+    assert (order.status, order.venue_order_id) == (S.EXPIRED, "77")
+
+
 def test_an_older_report_says_nothing_new() -> None:
     setup = Setup()
     order = setup.accepted()

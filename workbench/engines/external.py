@@ -172,8 +172,10 @@ class ExternalOrders:
             if _can(order, OrderTrigger.REJECT):
                 yield e.OrderRejected(account_id=report.account_id, reason=report.reason, **about)
             return
+        # One that expired at once, such as an IOC, may be told without having been accepted.
+        is_over = report.status is OrderStatus.EXPIRED and not _can(order, OrderTrigger.EXPIRE)
         if order.status in _NOT_THERE_YET and (
-            report.status in _AT_VENUE or report.filled_quantity
+            report.status in _AT_VENUE or report.filled_quantity or is_over
         ):
             yield _accepted(order, report)
         if report.ts_event >= order.ts_last:
