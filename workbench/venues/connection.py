@@ -305,7 +305,10 @@ class Link:
                 await self._ping(min(self._settings.ping_timeout_s, silence_s - quiet_s))
             else:
                 due_s = silence_s / 2 if quiet_s < silence_s / 2 else silence_s
-                await asyncio.sleep(max(due_s - quiet_s, 0.001))
+                due_at_s = loop.time() + max(due_s - quiet_s, 0.001)
+                await asyncio.sleep(due_at_s - loop.time())
+                if loop.time() - due_at_s > silence_s / 4:
+                    self.alive()  # the loop was held up: what came meanwhile is still to be read
 
     async def _ping(self, timeout_s: float) -> None:
         epoch = self.epoch
