@@ -25,6 +25,7 @@ from tests.node_fakes import (
     until_blocking,
     until_running,
 )
+from workbench.engines.risk.switch import TradingSwitch
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.errors import BrokenOffError, LifecycleError, StrategyError, ThreadError
@@ -413,6 +414,121 @@ def test_a_client_that_hangs_is_broken_off_and_the_node_stops_on_that() -> None:
     run(main())
 
 
+class UncancellableClient(MarketClient):
+    """Spins while it cancels."""
+
+    def cancel_order(self, command: c.CancelOrder) -> None:
+        venue = self.market
+        assert isinstance(venue, UncancellableVenue)
+        venue.cancelled.append(command.client_order_id)
+        _spin()
+
+
+class UncancellableVenue(Market):
+    """A venue whose client does not return from a cancel."""
+
+    def __init__(self) -> None:
+        super().__init__(answers="hold")
+        self.cancelled: list[str] = []
+
+    def __call__(self, context: Any) -> Any:
+        self.client = UncancellableClient(self, context)
+        return self.client
+
+
+@pytest.mark.parametrize("in_a_cell", [True, False])
+def test_a_client_that_hangs_in_a_cancel_is_broken_off_and_the_others_get_theirs(
+    in_a_cell: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.1)
+    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.1)
+
+    async def main() -> None:
+        strategy, venue = Resting(), UncancellableVenue()
+        node = await in_flight(strategy, venue)
+        if in_a_cell:
+            node.kill()
+        else:
+            on_thread(node.kill).join()
+        await until(lambda: report_of(node).is_settled)
+        assert len(set(venue.cancelled)) == 3
+        assert "BrokenOffError: KILL broke it off" in report_of(node).not_cancelled
+        assert len(report_of(node).left) == 3
+        assert node.state == "RUNNING"
+        await ended(node)
+
+    run(main())
+    assert "the cancel of order" in caplog.text
+
+
+def test_many_cancels_that_take_long_together_are_not_broken_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.1)
+
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue("cancel")
+        node = await in_flight(strategy, venue)
+        strategy.rest(37)
+        await until(lambda: len(venue.held) == 40)
+        venue.takes_s = 0.01
+        node.kill()
+        await until(lambda: report_of(node).is_settled)
+        assert statuses(node) == ["canceled"] * 40
+        assert report_of(node).text == "HALTED; 40 cancels sent"
+        await ended(node)
+
+    run(main())
+
+
+def test_a_callback_that_hangs_after_the_cancels_were_sent_is_broken_off_too() -> None:
+    class Sulking(Resting):
+        def on_order_canceled(self, _: Any) -> None:
+            _spin()
+
+    async def main() -> None:
+        strategy, feed = Sulking(), Feed()
+        node = await resting(strategy, feed)
+        assert node.kill().sent == 3
+        await until(lambda: node.state == "STOPPED")
+        assert report_of(node).broke_off == "Sulking-001.on_order_canceled"
+        assert report_of(node).is_settled
+        assert statuses(node) == ["canceled"] * 3
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
+def test_a_strategy_that_answers_each_denial_with_an_order_is_broken_off() -> None:
+    class Stubborn(Resting):
+        def on_order_filled(self, _: Any) -> None:
+            on_thread(kill).join()
+            self.rest(1)
+
+        def on_order_denied(self, _: Any) -> None:
+            self.rest(1)  # is denied, before the quote that filled the other one is handled
+
+    async def main() -> None:
+        strategy, feed = Stubborn(), Feed()
+        node = await resting(strategy, feed)
+        nodes.append(node)
+        feed.client.quote(49.0)
+        await until(lambda: node.state == "STOPPED")
+        assert report_of(node).broke_off.startswith("Stubborn-001.on_order_")
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    def kill() -> None:
+        if nodes[0].kill_report is None:
+            nodes[0].kill()
+
+    nodes: list[wb.TradingNode] = []
+    run(main())
+
+
 def test_a_cell_that_shares_the_thread_is_never_broken_off() -> None:
     async def main() -> None:
         strategy, feed = Resting(), Feed()
@@ -529,11 +645,18 @@ class SlowVenue(Market):
     def __init__(self, cancels: str = "reject first") -> None:
         super().__init__(answers="hold")
         self.cancels = cancels
+        self.takes_s = 0.0
         self.cancelled: list[str] = []
 
     def __call__(self, context: Any) -> Any:
         self.client = SlowClient(self, context)
         return self.client
+
+
+def _compute(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 class SlowClient(MarketClient):
@@ -543,6 +666,7 @@ class SlowClient(MarketClient):
         venue = self.market
         assert isinstance(venue, SlowVenue)
         venue.cancelled.append(command.client_order_id)
+        _compute(venue.takes_s)
         if venue.cancels == "raise":
             raise ConnectionError("the line is dead")
         if venue.cancels == "reject first" and venue.cancelled.count(command.client_order_id) == 1:
@@ -560,7 +684,7 @@ class SlowClient(MarketClient):
         self.send(kind(**more, **e.about(command, self.clock.timestamp_ns())))
 
 
-async def in_flight(strategy: Resting, venue: SlowVenue) -> wb.TradingNode:
+async def in_flight(strategy: Resting, venue: SlowVenue | UncancellableVenue) -> wb.TradingNode:
     """Return a running node whose strategy has three orders on their way."""
     feed = Feed()
     node = make_node(strategy, feed=feed, market=venue)
@@ -643,6 +767,43 @@ def test_a_state_that_was_asked_for_before_a_kill_does_not_undo_it() -> None:
         await until(lambda: not posted.is_alive())
         assert node.trading_state == "halted"
         assert "a KILL came after" in str(errors[0])
+        await ended(node)
+
+    run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_in_the_middle_of_a_change_of_state_is_not_lost(
+    when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        strategy, venue = Resting(), SlowVenue()
+        node = await in_flight(strategy, venue)
+        release = TradingSwitch.release
+
+        def released(switch: TradingSwitch) -> None:
+            on_thread(node.kill).join()
+            release(switch)
+
+        def told(_: object) -> None:
+            node.core.bus.unsubscribe("events.risk", told)
+            on_thread(node.kill).join()
+
+        node.core.risk.set_trading_state(wb.TradingState.REDUCING)
+        if when == "before":
+            monkeypatch.setattr(TradingSwitch, "release", released)
+        else:
+            node.core.bus.subscribe("events.risk", told)
+        with pytest.raises(LifecycleError, match="a KILL came after 'active' was asked for"):
+            node.set_trading_state("active")
+        monkeypatch.undo()
+        assert node.trading_state == "halted"
+        assert report_of(node).halted
+        assert not report_of(node).is_settled
+        await until(lambda: report_of(node).is_settled)
+        # The second round, too: the first one was rejected.
+        assert report_of(node).sent == 6
+        assert statuses(node) == ["canceled"] * 3
         await ended(node)
 
     run(main())

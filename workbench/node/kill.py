@@ -18,7 +18,12 @@ import msgspec
 
 from workbench.model.commands import CancelOrder, ModifyOrder, SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderStatus, TradingState
-from workbench.model.errors import BrokenOffError, LifecycleError, StrategyError
+from workbench.model.errors import (
+    CALLBACK_FAILURES,
+    BrokenOffError,
+    LifecycleError,
+    StrategyError,
+)
 from workbench.model.events import OrderCanceled, OrderDenied, OrderExpired, OrderRejected
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.orders import Order
@@ -87,6 +92,8 @@ class Killing:
         core.risk.halt()
         with self._lock:
             self.count += 1
+            # Whoever set another state until now knew nothing of this kill.
+            core.risk.halt()
             self._handled.clear()
             self._tried = {}
             self._faults_before = len(self._session.faults)
@@ -98,11 +105,13 @@ class Killing:
             core.risk.note_halt(_REASON)
             self.end()
         elif self._may_act():
+            # A client may hang here, too.
+            self._watch()
             exactly(self.handle)
             exactly(self._sweep)
         else:
             self._post()
-        self._watch()
+            self._watch()
         return self._latest
 
     def set_state(self, state: TradingState, asked_at: int) -> None:
@@ -115,15 +124,19 @@ class Killing:
         Raises:
             LifecycleError: If there was one since.
         """
-        if asked_at != self.count:
-            raise LifecycleError(
-                f"a KILL came after {state.value!r} was asked for; set it again if you still want"
-                " that"
-            )
-        self._core.risk.set_trading_state(state)
-        if self.report is not None and state is not TradingState.HALTED:
-            # What works from now on may be new: nobody has killed that.
-            self._update(halted=False, is_settled=True)
+        risk = self._core.risk
+        if asked_at == self.count:
+            risk.set_trading_state(state)
+            with self._lock:
+                if asked_at == self.count:
+                    if self.report is not None and state is not TradingState.HALTED:
+                        # What works from now on may be new: nobody has killed that.
+                        self._update(halted=False, is_settled=True)
+                    return
+            risk.halt()  # a kill came meanwhile
+        raise LifecycleError(
+            f"a KILL came after {state.value!r} was asked for; set it again if you still want that"
+        )
 
     def end(self) -> None:
         """Settle the report: the node's run is over."""
@@ -242,9 +255,11 @@ class Killing:
                 ts_init=now,
             )
             try:
-                core.lanes.risk_commands.put(command)
-                core.dispatcher.handle_commands()
-            except Exception as error:
+                # A client that hangs is broken off as well, and the next order's cancel is sent.
+                with self._session.handling:
+                    core.lanes.risk_commands.put(command)
+                    core.dispatcher.handle_commands()
+            except CALLBACK_FAILURES as error:
                 _log.exception("the cancel of order %s failed", key)
                 problems.append(f"order {key}: {describe(error)}")
         return "; ".join(problems)
@@ -288,14 +303,18 @@ class Killing:
 
     def _watch_over(self) -> None:
         while not self._is_watched_to_the_end():
-            count, began = self.count, time.monotonic()
-            freeing = _Freeing(self._session.handling)
+            count = self.count
+            freeing = _Freeing(self._session.handling, self._what_runs)
             while count == self.count and not self._latest.is_settled:
+                # What hangs afterwards holds up the cancels that have to be repeated.
+                self._note_hang(freeing.look(time.monotonic()))
                 if self._handled.wait(_LOOK_S):
                     self._ask_sweep()
                     time.sleep(_SWEEP_S)
-                elif time.monotonic() - began >= HANG_S:
-                    self._note_hang(freeing.look(time.monotonic()))
+
+    def _what_runs(self) -> int:
+        """Return which message keeps the loop; until the kill is handled, all of them are one."""
+        return 0 if self._is_pending else self._core.dispatcher.number
 
     def _is_watched_to_the_end(self) -> bool:
         # Under the lock: a kill that comes now finds no watcher any more, and starts one.
@@ -319,25 +338,34 @@ class _Freeing:
     """Breaks off the callback that keeps cancels waiting.
 
     A cell that keeps the loop busy is left alone: they are handled when it has ended.
+
+    Args:
+        handling: Where messages are handled.
+        what: Tells what runs there: each may take so long.
     """
 
-    def __init__(self, handling: Handling) -> None:
+    def __init__(self, handling: Handling, what: Callable[[], int]) -> None:
         self._handling = handling
+        self._what = what
+        self._running = -1
         self._began = 0.0
         self._sent = 0.0
 
     def look(self, now: float) -> str:
         """Break off what runs; return why nothing is cancelled yet, empty where that is clear."""
-        handling = self._handling
+        handling, running = self._handling, self._what()
         if not handling.is_inside:
-            self._began = self._sent = 0.0
+            self._running = -1
             return ""
-        self._began = self._began or now
+        if running != self._running:
+            self._running, self._began, self._sent = running, now, 0.0
+        if now - self._began < HANG_S:
+            return ""
         name = handling.callback()
         # Once sent it is under way; but what runs may have swallowed it and go on.
         if now - self._sent >= HANG_S and handling.break_off():
             self._sent = now
-        if now - self._began < _SHOWS_S:
+        if now - self._began < HANG_S + _SHOWS_S:
             return ""
         return (
             f"{name or 'a callback'} does not return and is not broken off, as code in C cannot be;"
