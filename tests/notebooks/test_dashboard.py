@@ -89,6 +89,13 @@ def test_the_buttons_take_a_node_through_its_life_and_resume_it_after_a_kill(
         page.wait_for_state(state)
 
 
+def test_a_node_in_which_nothing_happens_is_heard_of_nevertheless(page: FrontEnd) -> None:
+    # The view takes silence for a lost kernel.
+    page.run("node = make()\ndashboard = node.dashboard()").ok()
+    page.hello()
+    page.frame_where(lambda frame: frame == {})
+
+
 def test_what_a_button_cannot_do_is_told_where_it_was_pressed(page: FrontEnd) -> None:
     page.run("node = make()\ndashboard = node.dashboard()").ok()
     page.hello()

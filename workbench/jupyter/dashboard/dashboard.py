@@ -25,6 +25,7 @@ from workbench.runtime.switching import quick_switching
 _log = logging.getLogger(__name__)
 
 _UNSEEN_S = 1.0  # between two frames while nobody looks: they only go into the window
+_BEAT_S = 1.0  # at least so often a view hears something: it takes silence for a lost kernel
 _FRESH_S = 0.01  # for the node's loop to take the snapshot that was asked for
 _END_S = 5.0
 
@@ -60,6 +61,7 @@ class Dashboard:
         self._views: set[str] = set()
         self._has_newcomer = False
         self._number = 0
+        self._sent_at = 0.0
         self._failure = ""
         self._is_closed = False
         self._is_over = False
@@ -130,8 +132,12 @@ class Dashboard:
             self._is_over = is_last
             if self._has_newcomer:
                 self._send_whole()
-            elif self._views and (changes or is_last):
+            elif self._views and (changes or is_last or self._is_beat_due):
                 self._send(changes | {"is_last": True} if is_last else changes, is_whole=False)
+
+    @property
+    def _is_beat_due(self) -> bool:
+        return time.monotonic() - self._sent_at >= _BEAT_S
 
     def _wait_for_snapshot(self) -> None:
         time.sleep(_FRESH_S)
@@ -142,6 +148,7 @@ class Dashboard:
 
     def _send(self, frame: dict[str, Any], *, is_whole: bool) -> None:
         self._number += 1
+        self._sent_at = time.monotonic()
         about = {"kind": "frame", "number": self._number, "whole": is_whole}
         self._widget.send(about, [msgspec.json.encode(frame)])
 
