@@ -152,7 +152,9 @@ class LabServer:
             "JUPYTERLAB_SETTINGS_DIR": "settings",
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         }
-        kept = {k: v for k, v in os.environ.items() if k not in ("JUPYTER_PATH", "JUPYTER_TOKEN")}
+        # Nor coverage: kernels that are measured take twice as long, and tests/notebooks has them.
+        strange = ("JUPYTER_PATH", "JUPYTER_TOKEN", "COVERAGE_PROCESS")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
         return kept | {name: str(self._home / place) for name, place in places.items()}
 
     def _wait(self) -> str:

@@ -8,7 +8,13 @@ from tests.browser.lab_page import LabPage
 from tests.browser.server import NOTEBOOKS
 
 QUICKSTART = "01_quickstart.ipynb"
-OTHERS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb") if path.name != QUICKSTART)
+USUAL = ("02_your_own_strategy.ipynb", "04_orders_and_risk.ipynb")
+OTHERS = [
+    # All of them run in tests/notebooks; here each costs a page and a kernel more.
+    pytest.param(path.name, marks=() if path.name in USUAL else pytest.mark.full, id=path.stem)
+    for path in sorted(NOTEBOOKS.glob("*.ipynb"))
+    if path.name != QUICKSTART
+]
 
 
 def test_the_quickstart_runs_cell_by_cell_shows_its_node_and_runs_again(lab: LabPage) -> None:
