@@ -23,7 +23,12 @@ from workbench.venues.contract import (
     OrderQuery,
     OrderTarget,
 )
-from workbench.venues.errors import OrderNotFoundError, VenueError, VenueRejectedError
+from workbench.venues.errors import (
+    NotSentError,
+    OrderNotFoundError,
+    VenueError,
+    VenueRejectedError,
+)
 from workbench.venues.plugin import RateLimit
 from workbench_ccxt import orders as translated
 from workbench_ccxt.balances import Balances
@@ -164,7 +169,7 @@ class CcxtBrokerd:
     @property
     def _open(self) -> Session:
         if self._session is None:
-            raise VenueError(f"{self.place.exchange} is not connected: call connect first")
+            raise NotSentError(f"{self.place.exchange} is not connected: call connect first")
         return self._session
 
     @property
@@ -255,7 +260,9 @@ class CcxtBrokerd:
             raw = await exchange.cancel_order(order_id, symbol, params)
         if not raw or raw.get("status") is None or raw.get("amount") is None:
             return None
-        return self._status({"symbol": symbol, **_filled_in(raw)}, self._known.get(name))
+        # Binance answers with the id of the cancel itself.
+        named = {"symbol": symbol, **_filled_in(raw), "clientOrderId": self._ids.outgoing(name)}
+        return self._status(named, self._known.get(name))
 
     def _handle_of(
         self, client_order_id: ClientOrderId | None, venue_order_id: str | None
@@ -394,6 +401,8 @@ class CcxtBrokerd:
         leg = self._legs.newest(name)
         venue_order_id = None if leg else query.venue_order_id
         found = await self._fetch_one(leg_of(name, leg), venue_order_id, instrument_id)
+        if found is not None and found.client_order_id is not None:
+            leg = max(leg, base_of(found.client_order_id)[1])
         # A leg that was cancelled may have been made anew, with an answer that was lost.
         while found is not None and found.status in translated.ENDED and self._may_follow(name):
             later = await self._fetch_one(leg_of(name, leg + 1), None, instrument_id)
@@ -448,7 +457,9 @@ class CcxtBrokerd:
                 raw = await self._search(exchange, symbol, params["clientOrderId"])
         if raw is None:
             return None
-        return self._status({"symbol": symbol, **_filled_in(raw)}, self._known.get(name or ClientOrderId("")))
+        return self._status(
+            {"symbol": symbol, **_filled_in(raw)}, self._known.get(name or ClientOrderId(""))
+        )
 
     async def _search(self, exchange: Any, symbol: str, client_id: str) -> Any:
         """Return an order by our id where the exchange cannot be asked by it."""
@@ -527,6 +538,11 @@ _CAMEL = {
 def _filled_in(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an answer says, without what it leaves open."""
     return {name: value for name, value in raw.items() if value is not None}
+
+
+def _named(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the id an order was asked for by."""
+    return {name: value for name, value in params.items() if name == "clientOrderId"}
 
 
 def _check_grid(exchange: Any, symbol: str, terms: Terms) -> None:

@@ -19,7 +19,7 @@ from workbench.venues.contract import (
     Subscription,
     SymbolMatch,
 )
-from workbench.venues.errors import VenueError, VenueRejectedError
+from workbench.venues.errors import NotSentError, VenueRejectedError
 from workbench.venues.secrets import Credentials
 from workbench_ccxt import history
 from workbench_ccxt.failures import told
@@ -120,7 +120,7 @@ class CcxtDatad:
     @property
     def _open(self) -> Session:
         if self._session is None:
-            raise VenueError(f"{self.place.exchange} is not connected: call connect first")
+            raise NotSentError(f"{self.place.exchange} is not connected: call connect first")
         return self._session
 
     @property

@@ -55,6 +55,7 @@ def told(exchange: str) -> Iterator[None]:
 
 def failure(exchange: str, error: Exception) -> VenueError:
     """Return the contract's error for an exception of ccxt."""
+    error = _cause(error)
     names = {kind.__name__ for kind in type(error).__mro__}
     text, code = _reason(exchange, error), type(error).__name__
     if "OrderNotFound" in names:
@@ -69,9 +70,14 @@ def failure(exchange: str, error: Exception) -> VenueError:
     return VenueError(f"{code}: {text}")
 
 
-def is_no_such_order(error: VenueError) -> bool:
-    """Return whether a query was answered by: there is none."""
-    return isinstance(error, OrderNotFoundError)
+def _cause(error: Exception) -> Exception:
+    """Return the exception of ccxt behind one that its own clearing up raised."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, Exception) and type(found).__module__.startswith("ccxt."):
+            return found
+        found = found.__cause__ or found.__context__
+    return error
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -64,6 +64,9 @@ async def forward(
     """Return everything of `since_ms <= time < until_ms`, page after page.
 
     Pages overlap by what has the same time as the last of a page.
+
+    Raises:
+        VenueError: If there are too many pages, or more of one time than fit into one.
     """
     found: dict[Any, Any] = {}
     since = since_ms
@@ -74,6 +77,10 @@ async def forward(
         if not page:
             break
         latest = max(time_of(row) for row in page)
+        if not fresh and len(page) >= _PAGE and min(time_of(row) for row in page) == latest:
+            raise VenueError(
+                f"more than {_PAGE} rows of one time ({latest} ms): some would be lost"
+            )
         if latest >= until_ms or (not fresh and latest <= since):
             break
         since = latest if fresh else latest + 1
@@ -92,7 +99,7 @@ async def bars(
     start_ms = 0 if request.start is None else request.start // _MS
     count = _PAGE if request.limit is None and request.start is None else request.limit
     if count is not None:
-        start_ms = max(start_ms, end_ms - (count + 1) * length_ms)
+        start_ms = max(start_ms, min(end_ms, now_ns // _MS) - (count + 1) * length_ms)
     rows = await forward(
         fetch, start_ms - length_ms, end_ms, lambda row: int(row[0]), lambda row: int(row[0])
     )

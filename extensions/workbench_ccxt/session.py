@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from workbench.venues.errors import VenueError, VenueRejectedError
+from workbench.venues.errors import NotSentError, VenueError, VenueRejectedError
 from workbench.venues.secrets import Credentials
 from workbench.venues.tasks import OwnedTasks
 from workbench_ccxt.failures import failure, told
@@ -140,12 +140,12 @@ class Session:
         """Return the object of ccxt, for use on this loop.
 
         Raises:
-            VenueError: If it is not connected, or was on another event loop.
+            NotSentError: If it is not connected, or was on another event loop.
         """
         if self._loop is None or self.exchange is None or self._is_over:
-            raise VenueError(f"{self._place.exchange} is not connected: call connect first")
+            raise NotSentError(f"{self._place.exchange} is not connected: call connect first")
         if asyncio.get_running_loop() is not self._loop:
-            raise VenueError(
+            raise NotSentError(
                 f"{self._place.exchange} was connected on another event loop: a connection works"
                 " on the loop that made it; disconnect there, and connect here"
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,10 +13,13 @@ pytest.importorskip("ccxt", reason="ccxt is not installed; the extra `ccxt` brin
 pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exchange` brings it")
 
 from workbench_ccxt import PLUGIN
+from workbench_ccxt.brokerd import CcxtBrokerd
+from workbench_ccxt.datad import CcxtDatad
 from workbench_exchange import Listing, LocalExchange, QuietMarket
 
 from workbench.model.enums import OrderSide
 from workbench.model.identifiers import ClientOrderId, InstrumentId
+from workbench.venues import BrokerContext, DataContext
 from workbench.venues.secrets import Credentials, Secret
 from workbench.venues.testing import VenueTrial
 
@@ -23,14 +28,52 @@ MONEY = {"BTC": 100, "USDT": 1_000_000}
 EVENTS = ("executionReport", "outboundAccountPosition")
 
 
+_T = TypeVar("_T")
+
+
+class Notes:
+    """A sink that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.lost_for: list[str] = []
+        self.gaps: list[str] = []
+        self.signs = 0
+
+    def data(self, message: Any) -> None:
+        self.messages.append(message)
+
+    report = data
+
+    def alive(self) -> None:
+        self.signs += 1
+
+    def lost(self, reason: str) -> None:
+        self.lost_for.append(reason)
+
+    def gap(self, reason: str) -> None:
+        self.gaps.append(reason)
+
+    def of(self, kind: type[_T]) -> list[_T]:
+        return [one for one in self.messages if isinstance(one, kind)]
+
+
 class LocalTrial(VenueTrial):
-    """The local exchange, with a second account that trades against the first."""
+    """The local exchange as a venue.
+
+    Args:
+        is_threaded: Whether it has a thread of its own: it goes on while this loop is held up.
+        market: What moves the prices; by default nothing.
+        options: More of the plug-in's `brokerd`.
+    """
 
     plugin = PLUGIN
     instrument_id = InstrumentId("BTC/USDT.BINANCE")
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, is_threaded: bool = False, market: Any = None, **options: Any) -> None:
         self.options = options
+        self.is_threaded = is_threaded
+        self.market = market or QuietMarket()
         self.exchange: LocalExchange
 
     async def open(self) -> None:
@@ -38,9 +81,12 @@ class LocalTrial(VenueTrial):
         self.exchange = LocalExchange(
             [LISTING],
             accounts={"a": MONEY, "b": {name: 10 * amount for name, amount in MONEY.items()}},
-            market=QuietMarket(),
+            market=self.market,
         )
-        await self.exchange.open()
+        if self.is_threaded:
+            self.exchange.start()
+        else:
+            await self.exchange.open()
         key = self.exchange.keys["a"]
         self.data_options = {"exchange": "binance", "base_url": self.exchange.addresses.rest}
         self.broker_options = {**self.data_options, **self.options}
@@ -56,7 +102,40 @@ class LocalTrial(VenueTrial):
     async def close(self) -> None:
         """End the exchange."""
         self.exchange.thaw()
-        await self.exchange.close()
+        if self.is_threaded:
+            self.exchange.stop()
+        else:
+            await self.exchange.close()
+
+    def act(self, work: Callable[[], _T]) -> _T:
+        """Do something at the exchange; this loop is held up until it is done."""
+
+        async def later() -> _T:
+            return work()
+
+        return self.exchange.run(later()) if self.is_threaded else work()
+
+    @asynccontextmanager
+    async def broker(self) -> AsyncIterator[tuple[CcxtBrokerd, Notes]]:
+        """Connect the endpoints for orders, without a client around them."""
+        clock_ns = self.clock.timestamp_ns
+        context = BrokerContext(clock_ns, self.account_id, self.credentials)
+        made, notes = CcxtBrokerd(context, **self.broker_options), Notes()
+        try:
+            await made.connect(notes)
+            yield made, notes
+        finally:
+            await made.disconnect()
+
+    @asynccontextmanager
+    async def data(self) -> AsyncIterator[tuple[CcxtDatad, Notes]]:
+        """Connect the endpoints for market data, without a client around them."""
+        made, notes = CcxtDatad(DataContext(self.clock.timestamp_ns), **self.data_options), Notes()
+        try:
+            await made.connect(notes)
+            yield made, notes
+        finally:
+            await made.disconnect()
 
     @property
     def pair(self) -> Any:
@@ -77,6 +156,9 @@ class LocalTrial(VenueTrial):
 
     async def move(self, bid: Decimal, ask: Decimal) -> None:
         """Move the best bid and ask, and let the last price be there."""
+        self.act(lambda: self._move(bid, ask))
+
+    def _move(self, bid: Decimal, ask: Decimal) -> None:
         venue, pair = self.exchange.venue, self.pair
         for number in self._quoted:
             pair.book.cancel(number)
@@ -92,11 +174,19 @@ class LocalTrial(VenueTrial):
 
     async def print_trade(self, price: Decimal) -> None:
         """Let others trade."""
-        self.exchange.venue.trade(self.pair, OrderSide.BUY, 10)
+        self.act(lambda: self.trade(1))
+
+    def trade(self, count: int) -> None:
+        """Let others trade so often, told all at once."""
+        for _ in range(count):
+            self.exchange.venue.trade(self.pair, OrderSide.BUY, 10)
         self.exchange.venue.commit()
 
     async def fill(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
         """Let somebody take so much of an order, whatever stands before it."""
+        self.act(lambda: self._fill(client_order_id, quantity))
+
+    def _fill(self, client_order_id: ClientOrderId, quantity: Decimal) -> None:
         venue, pair = self.exchange.venue, self.pair
         order = self.order(client_order_id)
         for number in self._quoted:
@@ -165,3 +255,8 @@ class LocalTrial(VenueTrial):
 @pytest.fixture
 def local_trial() -> LocalTrial:
     return LocalTrial()
+
+
+@pytest.fixture
+def make_trial() -> Callable[..., LocalTrial]:
+    return LocalTrial
