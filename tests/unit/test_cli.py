@@ -422,6 +422,21 @@ def test_an_extension_s_command_runs_and_a_broken_one_is_named_and_left_out(
     assert "no module named cheese" in printed.err
 
 
+def test_an_extension_whose_dependency_is_missing_says_so_only_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def add_cheese(subparsers: Any) -> None:
+        raise ModuleNotFoundError("No module named 'cheese'", name="cheese")
+
+    found = [FakeEntryPoint("cellar", add_cheese), FakeEntryPoint("polite", add_greet)]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: found)
+    assert main(["greet", "you"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["cellar", "--port", "0"]) == 1
+    needs = "workbench: cellar needs the Python package cheese, which is not installed\n"
+    assert capsys.readouterr().err == needs
+
+
 def test_an_extension_s_command_without_a_handler_says_so(
     extensions: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

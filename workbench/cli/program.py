@@ -80,16 +80,36 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_extensions(subparsers: Subparsers) -> None:
-    """Let each extension add its subcommands; one that cannot is named and left out."""
+    """Let each extension add its subcommands; one that cannot is named and left out.
+
+    One whose own dependencies are not installed is no fault: its command says what it needs.
+    """
     for entry_point in importlib.metadata.entry_points(group=COMMANDS):
         try:
             entry_point.load()(subparsers)
         except Exception as error:
+            package = entry_point.value.partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and (error.name or package) != package:
+                _add_uninstalled(subparsers, entry_point.name, str(error.name))
+                continue
             print(
                 f"workbench: left out the commands of {entry_point.name!r} ({entry_point.value}):"
                 f" {type(error).__name__}: {error}",
                 file=sys.stderr,
             )
+
+
+def _add_uninstalled(subparsers: Subparsers, command: str, module: str) -> None:
+    needs = f"needs the Python package {module}, which is not installed"
+
+    def refuse(_: argparse.Namespace) -> int:
+        print(f"workbench: {command} {needs}", file=sys.stderr)
+        return FAILED
+
+    # No character begins an option, so that it takes whatever follows.
+    parser = subparsers.add_parser(command, help=needs, add_help=False, prefix_chars="\0")
+    parser.add_argument("words", nargs="*")
+    parser.set_defaults(handler=refuse)
 
 
 def _without_handler(_: argparse.Namespace) -> int:
