@@ -244,6 +244,7 @@ def test_too_many_words_are_refused(kernel: Kernel) -> None:
     refused(kernel, "%node build --fast", "ConfigError", "unrecognized arguments: --fast")
     refused(kernel, "%node log -n many", "ConfigError", "invalid int value: 'many'")
     refused(kernel, "%node new", "ConfigError", "required: NAME, -s/--strategy")
+    refused(kernel, "%node biuld", "ConfigError", "got 'biuld'. Did you mean %node build?")
     refused(kernel, "%node new 'node", "ConfigError", "No closing quotation")
     assert kernel.value("node.state") == "CREATED"
 

@@ -163,7 +163,9 @@ def test_a_live_node_is_refused_and_keeps_its_code(kernel: Kernel) -> None:
         "(context)\n"
         "    client.is_simulated = False\n"
         "    return client\n"
-        f"node = wb.TradingNode(wb.TradingNodeConfig({CALM}))\n"
+        "import tempfile\nfolder = tempfile.mkdtemp()\n"
+        f"settings = wb.TradingNodeConfig({CALM}, journal='default', data_folder=folder)\n"
+        "node = wb.TradingNode(settings)\n"
         "node.add_data_client_factory(wb.Synthetic(PAIR, rate=200))\n"
         "node.add_exec_client_factory(venue)\n"
         "node.add_strategy(cross)\n"
@@ -222,3 +224,17 @@ def test_all_cells_run_twice_in_one_kernel_and_from_the_middle(kernel: Kernel) -
     kernel.run("%node reset trial").ok()
     for cell in cells[2:]:
         kernel.run(cell).ok()
+
+
+def test_after_a_fault_code_that_is_set_up_in_on_start_is_taken(kernel: Kernel) -> None:
+    broken = (
+        "%%strategy cross\nclass Cross(wb.Strategy):\n    def on_start(self):\n"
+        "        self.subscribe_quotes()\n\n    def on_quote(self, quote):\n        1 / 0\n"
+    )
+    kernel.run(broken).ok()
+    kernel.run(f"node = started(cross, {CALM})\nawait until(lambda: node.state == 'STOPPED')")
+    assert kernel.run(FIRST).ok().result.startswith("cross = Cross(limit=1000000000.0)")
+    assert "Do it once more: %node reset" in kernel.run("%node reset").error_text
+    kernel.run("%node reset").ok()
+    kernel.run("%node build\n%node run\nawait until(lambda: len(node.fills()) == 1)").ok()
+    kernel.run(END).ok()

@@ -63,6 +63,6 @@ def test_a_node_goes_on_while_the_prompt_waits(directory: Path) -> None:
         assert f"TradingNode(TRADER-001): {state}" in shown
     assert "trading: halted" in shown
     assert "execution_events" in shown
-    assert "'wb.Strategy' is not defined, not a strategy" in shown
+    assert "'wb.Strategy' is not defined; strategies:" in shown
     assert "other = wb.sandbox(Quiet(), instrument=pair)" in shown
     assert "thread True" in shown

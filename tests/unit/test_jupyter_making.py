@@ -153,10 +153,10 @@ def test_the_python_of_a_backtest_gives_the_same_result(
         ("n -s cross -p fast=1 --instrument pair", "cross is an object, which has its parameters"),
         ("n -s Cross -p quick=1 --instrument pair", "Cross has no parameter 'quick'"),
         ("n -s Cross -p fast=x --instrument pair", "-p fast=x does not fit"),
-        ("n -s bars --instrument pair", "'bars' is of type DataFrame, not a strategy; here there"),
+        ("n -s bars --instrument pair", "'bars' is of type DataFrame, not a strategy; strategies:"),
         (
             "n -s Nobody --instrument pair",
-            "'Nobody' is not defined, not a strategy; here there are:",
+            "'Nobody' is not defined; strategies:",
         ),
         ("n -s mine.py --instrument pair", "say which class, as mine.py:ClassName"),
         ("n -s cross --instrument pair --trader 'a b'", "trader_id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -80,9 +81,9 @@ class NodeMagics(Magics):
             rest = " ".join(one for one in words if one != AWAITED)
         if word not in ALL:
             got = f"got {word!r}" if word else "got nothing"
-            raise ConfigError(
-                f"%node is followed by one of {', '.join(ALL)}; {got}. Example: %node status"
-            )
+            meant = difflib.get_close_matches(word, ALL, n=1)
+            example = f"Did you mean %node {meant[0]}?" if meant else "Example: %node status"
+            raise ConfigError(f"%node is followed by one of {', '.join(ALL)}; {got}. {example}")
         given = parser_of(word).parse(rest)
         if given is None:
             return _nothing() if awaited else None
@@ -105,6 +106,13 @@ class NodeMagics(Magics):
         except LifecycleError as error:
             _point_to_running(error, node)
             raise
+        except Exception as error:
+            if word == RESET and node.state is NodeState.STOPPED:
+                error.add_note(
+                    "This went wrong during the run; the node is not reset yet. Do it once more:"
+                    " %node reset"
+                )
+            raise
 
     def _bound(self, word: str, node: TradingNode, result: Any) -> Any:
         """Bind the names of a node that was reset to the new one; return the result."""
@@ -124,11 +132,10 @@ class NodeMagics(Magics):
         found = namespace.get(name)
         if not isinstance(found, TradingNode):
             names = names_of_nodes(namespace)
-            held = f"of type {type(found).__name__}" if name in namespace else "not defined"
+            kind = f"of type {type(found).__name__}, not a node"
+            held = kind if name in namespace else "not defined"
             example = f"; {_EXAMPLE}" if not names else ""
-            raise ConfigError(
-                f"{name!r} is {held}, not a node; nodes: {', '.join(names) or 'none'}{example}"
-            )
+            raise ConfigError(f"{name!r} is {held}; nodes: {', '.join(names) or 'none'}{example}")
         return found
 
     def _new(self, given: argparse.Namespace) -> TradingNode:

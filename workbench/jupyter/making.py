@@ -92,10 +92,11 @@ def _strategy(text: str, parameters: list[str], namespace: Namespace) -> Call[Ac
         return Variable(text, found)
     if ":" in text or text.endswith(".py"):
         return strategy_call(strategy_class(text), parameters)
-    held = f"of type {type(found).__name__}" if text in namespace else "not defined"
+    kind = f"of type {type(found).__name__}, not a strategy"
+    held = kind if text in namespace else "not defined"
     known = ", ".join(names_of_strategies(namespace)) or "none yet"
     raise ConfigError(
-        f"{text!r} is {held}, not a strategy; here there are: {known}. A file's is named as"
+        f"{text!r} is {held}; strategies: {known}. One in a file is named as"
         " path/to/file.py:ClassName"
     )
 

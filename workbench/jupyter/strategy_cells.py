@@ -17,12 +17,13 @@ from workbench.model.error_display import render
 from workbench.model.errors import ConfigError
 from workbench.node import SwapReport, TradingNode, nodes
 from workbench.node.swapping import check
-from workbench.runtime.lifecycle import NodeState
+from workbench.runtime.lifecycle import ComponentState, NodeState
 from workbench.trading import Actor
 from workbench.trading.code_swap import CodeSwap
 
 Namespace = dict[str, Any]
 _MISSING: Any = object()
+_OVER = (ComponentState.STOPPED, ComponentState.FAULTED, ComponentState.DISPOSED)
 
 
 class CellReport:
@@ -165,7 +166,7 @@ def _exchanged(
         CodeSwap(actor, kind)
     own = None
     if old is not None and not any(actor is strategy for _, actor in targets):
-        own = CodeSwap(strategy, kind)
+        own = CodeSwap(strategy, kind, begins_anew=strategy.state in _OVER)
         own.do()
     done: list[tuple[TradingNode, Actor, type[Actor]]] = []
     reports: list[SwapReport] = []

@@ -30,6 +30,7 @@ class CodeSwap:
     Args:
         actor: Whose code it is.
         kind: The class it is to be of.
+        begins_anew: Whether its run is over, so that `on_start` comes before anything else.
 
     Raises:
         ConfigError: If that class cannot take over; says why. Nothing was changed.
@@ -40,7 +41,7 @@ class CodeSwap:
         changes: Which parameters are others then, a sentence each.
     """
 
-    def __init__(self, actor: Actor, kind: type[Actor]) -> None:
+    def __init__(self, actor: Actor, kind: type[Actor], *, begins_anew: bool = False) -> None:
         self.actor = actor
         self.kind = kind
         self._before = type(actor)
@@ -48,9 +49,10 @@ class CodeSwap:
         self._values, self.changes = _parameters(actor, kind)
         self.old = fingerprint(self._before, ROOTS)
         self.new = fingerprint(kind, ROOTS)
-        _check_timers(actor, kind)
-        if actor.state not in _WITHOUT_STATE:
-            _check_attributes(actor, kind)
+        if not begins_anew:
+            _check_timers(actor, kind)
+            if actor.state not in _WITHOUT_STATE:
+                _check_attributes(actor, kind)
         self._parameters = actor.parameters
         self._replaced: dict[str, Any] = {}
 
