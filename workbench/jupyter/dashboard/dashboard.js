@@ -457,7 +457,7 @@ class DashboardView {
     if (this.isClosed) {
       shown.push(["closed", "plain", CLOSED]);
     } else if (silent > SILENT_AFTER_MS && !this.isLast && !document.hidden) {
-      const text = `No news from the kernel for ${(silent / 1000).toFixed(0)} s: what is shown here is old.`;
+      const text = `No news from the kernel for ${(silent / 1000).toFixed(0)} s: what is shown here is old. After a restart of the kernel the node is gone; run its cells again.`;
       shown.push(["silent", "warn", text]);
     }
     this.root.classList.toggle("wb-old", Boolean(this.isClosed) || (silent > SILENT_AFTER_MS && !this.isLast));
