@@ -139,6 +139,7 @@ class Market:
     Attributes:
         answers: `"fill"`, `"hold"` (an order stays in flight), or `"raise"` on each submit.
         held: The submits that were held.
+        is_simulated: Whether no real venue stands behind it; for one a node needs a journal.
     """
 
     def __init__(
@@ -150,9 +151,11 @@ class Market:
         state: Callable[[VenueState], Awaitable[VenueState]] | None = None,
         answers: str = "fill",
         sends_account: bool = True,
+        is_simulated: bool = True,
         log: list[str] | None = None,
     ) -> None:
         self.venue = venue
+        self.is_simulated = is_simulated
         self.connect = connect
         self.disconnect = disconnect
         self.state = state
@@ -174,6 +177,7 @@ class MarketClient(ExecutionClient):
         self.client_id = ClientId(f"{market.venue}-EXEC")
         self.venue = Venue(market.venue)
         self.account_id = AccountId(f"{market.venue}-001")
+        self.is_simulated = market.is_simulated
         self.market = market
         self.clock = context.clock
         self.send = senders.get_exec_event_sender().send

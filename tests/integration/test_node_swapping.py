@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,10 +240,12 @@ def test_a_failure_half_way_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> No
     running(scenario)
 
 
-def test_a_live_node_is_refused() -> None:
+def test_a_live_node_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         strategy = Signals()
-        node = f.make_node(strategy)  # its client does not say that it is simulated
+        # Its client does not say that it is simulated, so it needs a journal.
+        settings = {"journal": tmp_path / "journal.sqlite", "data_folder": tmp_path}
+        node = f.make_node(strategy, market=f.Market(is_simulated=False), **settings)
         assert node.is_live
         with pytest.raises(LifecycleError, match="Signals trades live: its code cannot be"):
             node.swap_strategy(strategy, Lower)
@@ -255,13 +258,13 @@ def test_a_live_node_is_refused() -> None:
     f.run(main())
 
 
-def test_whether_a_node_is_live_is_what_its_execution_clients_say() -> None:
+def test_whether_a_node_is_live_is_what_its_execution_clients_say(tmp_path: Path) -> None:
     simulated = f.make_node(market=f.simulated())
     assert not simulated.is_live
     simulated.build()
     assert not simulated.is_live
-    both = f.make_node(market=f.simulated(f.PAIR))
-    both.add_exec_client_factory(f.Market(venue="REAL"))
+    both = f.make_node(market=f.simulated(f.PAIR), journal=tmp_path / "journal.sqlite")
+    both.add_exec_client_factory(f.Market(venue="REAL", is_simulated=False))
     assert both.is_live
     both.build()
     assert both.is_live

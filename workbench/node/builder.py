@@ -19,6 +19,8 @@ from workbench.model.reports import ExecutionReport
 from workbench.model.risk_events import LossLimitReached, RiskEvent
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
+from workbench.node.journal import Journal
+from workbench.node.journaling import Journaling, OpenJournal
 from workbench.node.purging import purge_regularly
 from workbench.node.registry import own_start
 from workbench.runtime.clock import LiveClock, SimulatedClock
@@ -40,11 +42,13 @@ class Built:
         runner: Whose channels the core takes from.
         core: The trading core, with its clients and strategies.
         simulated_time: What moves a simulated clock; None on the live one.
+        journaling: What the node does with its journal; None without one.
     """
 
     runner: AsyncRunner
     core: TradingCore
     simulated_time: SimulatedTime | None
+    journaling: Journaling | None = None
 
 
 def build(
@@ -53,11 +57,14 @@ def build(
     exec_factories: Sequence[ExecClientFactory],
     actors: Sequence[Actor],
     on_shutdown: Callable[[ShutdownSystem], None],
+    open_journal: OpenJournal = Journal.open,
 ) -> Built:
     """Put a node's parts together; the runner's senders are bound only meanwhile.
 
     Raises:
-        ConfigError: If a factory makes no client, two have one name, or two are replays.
+        ConfigError: If a factory makes no client, two have one name, two are replays, or a client
+            trades a real account and there is no journal.
+        JournalError: If the journal cannot be used.
     """
     runner = AsyncRunner(
         conflate_above=config.conflate_above,
@@ -65,54 +72,106 @@ def build(
         pause_s=config.pause_s,
         name=str(config.trader_id),
     )
+    emit = runner.senders.time_event.send
+    clock = LiveClock(emit) if config.clock is ClockKind.LIVE else SimulatedClock()
+    journaling = Journaling.open(config, clock, str(config.trader_id), open_journal)
+    try:
+        with runner.bound(), localcontext(MONEY_CONTEXT):
+            core, simulated_time = _core(config, runner, clock, journaling)
+            core.on_shutdown(on_shutdown)
+            _warn(core)
+            _add_clients(core, clock, data_factories, exec_factories, journaling)
+            _take_over(core, config, journaling)
+            for actor in actors:
+                core.add_actor(actor)
+            if journaling is not None:
+                journaling.follow()
+    except BaseException:
+        if journaling is not None:
+            journaling.close()
+        raise
+    return Built(runner, core, simulated_time, journaling)
+
+
+def _core(
+    config: TradingNodeConfig,
+    runner: AsyncRunner,
+    clock: LiveClock | SimulatedClock,
+    journaling: Journaling | None,
+) -> tuple[TradingCore, SimulatedTime | None]:
     senders = runner.senders
-    is_live = config.clock is ClockKind.LIVE
-    clock = LiveClock(senders.time_event.send) if is_live else SimulatedClock()
-    with runner.bound(), localcontext(MONEY_CONTEXT):
-        channels = runner.take_channels()
-        core = TradingCore(
-            clock,
-            channels,
-            senders,
-            run_tag="",
-            limits=config.limits,
-            allow_overfills=config.allow_overfills,
-            log_limit=config.log_limit if is_live else None,
-            history_timeout_ns=round(config.timeout_history_s * 10**9),
-        )
-        if is_live and config.purge_closed_after_s is not None:
-            purge_regularly(core, config.purge_closed_after_s)
-        simulated_time = None
-        if isinstance(clock, SimulatedClock):
-            simulated_time = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
-            core.dispatcher.before_data.append(simulated_time.see)
-        core.on_shutdown(on_shutdown)
-        core.bus.subscribe("events.refused.*", _warn_of_refused)
-        core.bus.subscribe("events.overfilled.*", _warn_of_overfill)
-        core.bus.subscribe("events.unreconciled.*", _warn_of_unreconciled)
-        core.bus.subscribe("events.risk", _warn_of_loss)
-        core.bus.subscribe("events.contingency.*", _warn_of_contingency)
+    core = TradingCore(
+        clock,
+        runner.take_channels(),
+        senders,
+        run_tag="",
+        limits=config.limits,
+        allow_overfills=config.allow_overfills,
+        align_positions=config.align_positions,
+        log_limit=None if isinstance(clock, SimulatedClock) else config.log_limit,
+        history_timeout_ns=round(config.timeout_history_s * 10**9),
+    )
+    if isinstance(clock, SimulatedClock):
+        simulated_time = SimulatedTime(clock, senders.time_event.send, core.dispatcher.drain)
+        core.dispatcher.before_data.append(simulated_time.see)
+        return core, simulated_time
+    if config.purge_closed_after_s is not None:
+        tell = None if journaling is None else journaling.purged
+        purge_regularly(core, config.purge_closed_after_s, tell)
+    return core, None
 
-        def shutdown(reason: str) -> None:
-            now = clock.timestamp_ns()
-            core.shutdown(
-                ShutdownSystem(component_id=ComponentId("node"), reason=reason, ts_init=now)
+
+def _warn(core: TradingCore) -> None:
+    """Have the log told of what nobody may miss."""
+    core.bus.subscribe("events.refused.*", _warn_of_refused)
+    core.bus.subscribe("events.overfilled.*", _warn_of_overfill)
+    core.bus.subscribe("events.unreconciled.*", _warn_of_unreconciled)
+    core.bus.subscribe("events.risk", _warn_of_loss)
+    core.bus.subscribe("events.contingency.*", _warn_of_contingency)
+
+
+def _add_clients(
+    core: TradingCore,
+    clock: LiveClock | SimulatedClock,
+    data_factories: Sequence[DataClientFactory],
+    exec_factories: Sequence[ExecClientFactory],
+    journaling: Journaling | None,
+) -> None:
+    def shutdown(reason: str) -> None:
+        now = clock.timestamp_ns()
+        core.shutdown(ShutdownSystem(component_id=ComponentId("node"), reason=reason, ts_init=now))
+
+    see_data = core.dispatcher.before_data.append
+    journal = None if journaling is None else journaling.port
+    context = BuildContext(
+        clock, core.dispatcher.channels, core.senders, see_data, shutdown, journal
+    )
+    for factory in data_factories:
+        client = _client(factory, factory(context), DataClient)
+        _refuse_second_replay(client, core.data.clients)
+        core.data.add_client(client)
+    for exec_factory in exec_factories:
+        made = _client(exec_factory, exec_factory(context), ExecutionClient)
+        if journaling is None and not made.is_simulated:
+            raise ConfigError(
+                f"{made.client_id} trades a real account, and what it does must outlive this"
+                " process: give the node a journal, TradingNodeConfig(journal='default') or"
+                " journal=PATH"
             )
+        core.execution.add_client(made)
 
-        see_data = core.dispatcher.before_data.append
-        context = BuildContext(clock, channels, senders, see_data, shutdown)
-        for factory in data_factories:
-            client = _client(factory, factory(context), DataClient)
-            _refuse_second_replay(client, core.data.clients)
-            core.data.add_client(client)
-        for exec_factory in exec_factories:
-            core.execution.add_client(_client(exec_factory, exec_factory(context), ExecutionClient))
-        # A replay has set the clock by now; its orders have the ids that its backtest gives them.
-        start_ns = clock.timestamp_ns()
-        core.run_tag = run_tag(own_start(start_ns) if is_live else start_ns, config.trader_id)
-        for actor in actors:
-            core.add_actor(actor)
-    return Built(runner, core, simulated_time)
+
+def _take_over(core: TradingCore, config: TradingNodeConfig, journaling: Journaling | None) -> None:
+    """Give a core its run's tag, and what earlier runs left."""
+    # A replay has set the clock by now; its orders have the ids that its backtest gives them.
+    start_ns = core.clock.timestamp_ns()
+    if isinstance(core.clock, LiveClock):
+        start_ns = own_start(start_ns)
+    if journaling is None:
+        core.run_tag = run_tag(start_ns, config.trader_id)
+    else:
+        journaling.take_over(core, start_ns)
+        core.run_tag = journaling.run_tag
 
 
 def _client(factory: object, made: _C, kind: type[_C]) -> _C:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from workbench.engines.clients import DataClient, ExecutionClient
 from workbench.history import Moment, Timeline, load
 from workbench.model.errors import ConfigError
+from workbench.model.identifiers import AccountId
 from workbench.model.instruments import Instrument
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock, SimulatedClock
@@ -23,6 +24,7 @@ from workbench.sim import (
     SimulatedExecutionClient,
     SimulatedVenue,
 )
+from workbench.venues.order_entry import Durable
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class BuildContext:
         senders: Their sending halves.
         see_data: Registers what sees each data event before the data engine does.
         shutdown: Asks the node to stop, with a reason.
+        journal: Returns where the client of an account writes down what it sends and receives;
+            None where the node has no journal.
     """
 
     clock: Clock
@@ -42,6 +46,7 @@ class BuildContext:
     senders: Senders
     see_data: Callable[[Callable[[Any], None]], None]
     shutdown: Callable[[str], None]
+    journal: Callable[[AccountId], Durable] | None = None
 
 
 class DataClientFactory(Protocol):

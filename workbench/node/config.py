@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from enum import StrEnum
 from typing import Any, cast
 
@@ -59,6 +60,14 @@ class TradingNodeConfig(
         purge_closed_after_s: How long after its end an order or position is forgotten, so that a
             node may run for months; realised profit stays counted. None keeps everything, as the
             simulated clock always does: a replay's results are those of its backtest.
+        journal: The file in which everything that is asked for and happens is kept, so that a node
+            goes on after the death of its kernel: a path, or `"default"` for one in `data_folder`.
+            None keeps nothing, which a node with a real account refuses.
+        journal_data: Whether market data is journaled too, as verifying a run needs.
+        data_folder: Where default journals and the leases of accounts are, the same for all nodes
+            of a machine; None for the user's folder for data.
+        align_positions: Whether a position that a venue reports differently is made equal to it by
+            a synthetic fill, marked as such; else a node does not start on one.
         log_limit: How many records the event log in memory keeps, the newest; None for all, as the
             simulated clock always does.
 
@@ -82,6 +91,10 @@ class TradingNodeConfig(
     max_quote_age_s: float = 1.0
     allow_overfills: bool = False
     purge_closed_after_s: float | None = 86_400.0
+    journal: str | None = None
+    journal_data: bool = False
+    data_folder: str | None = None
+    align_positions: bool = False
     log_limit: int | None = 200_000
 
     def __post_init__(self) -> None:
@@ -92,6 +105,10 @@ class TradingNodeConfig(
             value = getattr(self, name)
             if name.endswith("_s") and (value is not None or name not in _OPTIONAL):
                 _check_seconds(name, value, _LEAST_S.get(name, 0.0))
+        for name in ("journal", "data_folder"):
+            value = getattr(self, name)
+            if value is not None:
+                msgspec.structs.force_setattr(self, name, _path(name, value))
         above = self.conflate_above
         for name in ("conflate_above", "log_limit"):
             count = getattr(self, name)
@@ -125,6 +142,13 @@ class TradingNodeConfig(
             return msgspec.convert(fields, TradingNodeConfig)
         except msgspec.ValidationError as error:
             raise ConfigError(f"the node's settings do not fit: {error}") from None
+
+
+def _path(name: str, value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        other = " or 'default'," if name == "journal" else ""
+        raise ConfigError(f"{name} is a path,{other} or None; got {value!r}")
+    return str(os.fspath(cast("str", value)))
 
 
 def _check_seconds(name: str, value: Any, least: float) -> None:

@@ -9,15 +9,19 @@ from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.events import LoopStalled, OrderEvent
 from workbench.node import frames
 from workbench.node.clients import ExecClientFactory
+from workbench.node.config import TradingNodeConfig
+from workbench.node.journal import Journal, JournalView
 from workbench.node.kill import Killing
 from workbench.node.phases import NodePhase
 from workbench.node.session import Session
 from workbench.node.snapshot_taking import Snapshots
 from workbench.node.snapshots import KillReport, NodeSnapshot
+from workbench.node.user_data import journal_path
 from workbench.node.views import NodeFrames
 from workbench.runtime.lifecycle import Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
+from workbench.venues.execution_client import VenueExecutionClient
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 class NodeFacts(NodeFrames):
     """Where a node is, what it is made of, and what went wrong."""
 
+    config: TradingNodeConfig
     _lifecycle: Lifecycle[NodeState, NodeTrigger]
     _exec_factories: list[ExecClientFactory]
     _actors: list[Actor]
@@ -51,9 +56,9 @@ class NodeFacts(NodeFrames):
 
     @property
     def fault(self) -> BaseException | None:
-        """Return what went wrong first, or None."""
+        """Return what went wrong first, else what halted it, or None."""
         session = self._session
-        return session.faults[0] if session is not None and session.faults else None
+        return None if session is None else next(iter((*session.faults, *session.halts)), None)
 
     @property
     def core(self) -> TradingCore:
@@ -118,6 +123,35 @@ class NodeFacts(NodeFrames):
     def kill_report(self) -> KillReport | None:
         """Return what has become of the latest `kill()`; None if there was none."""
         return None if self._killing is None else self._killing.report
+
+    def journal(self) -> JournalView:
+        """Return the trader's journal to read: this run's records and those of earlier ones.
+
+        `node.journal().fills()`, `.order_events()`, `.records()`, `.runs()`, `.state()`. It can be
+        read while the node writes it, and afterwards.
+
+        Raises:
+            ConfigError: If the node keeps none.
+            JournalError: If there is none yet, or it cannot be read.
+        """
+        path = journal_path(self.config)
+        if path is None:
+            raise ConfigError(
+                "this node keeps no journal; make one with TradingNodeConfig(journal='default'), or"
+                " journal=PATH"
+            )
+        return Journal.read_only(path, is_checked=False)
+
+    @property
+    def unknown_orders(self) -> dict[str, str]:
+        """Return the orders whose outcome their venue did not tell, and what was asked of it."""
+        clients = [] if self._core is None else self._core.execution.clients
+        return {
+            str(name): what
+            for client in clients
+            if isinstance(client, VenueExecutionClient)
+            for name, what in client.unknown_orders.items()
+        }
 
     def log(self, limit: int = 20) -> pd.DataFrame:
         """Return the newest lines of the log that are about this node, oldest first.

@@ -114,7 +114,7 @@ def fills_frame(log: Iterable[Record]) -> pd.DataFrame:
     fills: list[tuple[int, OrderFilled, dict[str, None]]] = []
     for record in log:
         message = record.message
-        if isinstance(message, OrderFilled) and record.kind is RecordKind.EVENT:
+        if isinstance(message, OrderFilled) and record.kind in _EVENT_KINDS:
             fills.append((record.number, message, {}))
         # What is derived from a message has its number.
         elif isinstance(message, PositionEvent) and fills and fills[-1][0] == record.number:

@@ -15,6 +15,7 @@ from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
 from workbench.node.setups import as_strategies
 from workbench.node.synthetic import Synthetic
+from workbench.node.user_data import DEFAULT
 from workbench.trading.actor import Actor
 from workbench.venues.factory import VenueAccount, VenueData
 
@@ -43,7 +44,8 @@ def live(
         limits: What risk enforces. How large an order, a position and a day's loss may be must be
             said: `max_order_quantity` or `max_notional`, `max_position`, `max_loss_per_day`.
         data: A data client factory; by default market data of the same plug-in.
-        config: The node's settings, which may hold the limits; its clock is the live one.
+        config: The node's settings, which may hold the limits; its clock is the live one, and its
+            journal, where none is named, the trader's default one.
 
     Raises:
         ConfigError: If an argument is not usable, or a limit is missing.
@@ -64,7 +66,10 @@ def live(
     _check_limits(settings.limits)
     venue.credentials()  # refused now, not when it connects
     account = venue.for_instruments(instruments)
-    node = TradingNode(msgspec.structs.replace(settings, clock=ClockKind.LIVE))
+    settings = msgspec.structs.replace(
+        settings, clock=ClockKind.LIVE, journal=settings.journal or DEFAULT
+    )
+    node = TradingNode(settings)
     node.add_data_client_factory(_data(data, account))
     node.add_exec_client_factory(account)
     for one in strategies:

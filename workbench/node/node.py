@@ -22,6 +22,8 @@ from workbench.node.closing import dispose_of
 from workbench.node.config import TradingNodeConfig
 from workbench.node.facts import NodeFacts
 from workbench.node.hosting import Host, exactly
+from workbench.node.journal import Journal
+from workbench.node.journaling import Journaling, OpenJournal
 from workbench.node.kill import Killing
 from workbench.node.listeners import Listeners
 from workbench.node.phases import NodePhase
@@ -47,6 +49,7 @@ class TradingNode(NodeFacts):
 
     Args:
         config: Its settings.
+        open_journal: Opens its journal; for tests, which may keep it without a thread.
 
     Raises:
         ConfigError: If `config` is no `TradingNodeConfig`.
@@ -56,7 +59,9 @@ class TradingNode(NodeFacts):
     ('CREATED', ['build', 'dispose'])
     """
 
-    def __init__(self, config: TradingNodeConfig | None = None) -> None:
+    def __init__(
+        self, config: TradingNodeConfig | None = None, *, open_journal: OpenJournal = Journal.open
+    ) -> None:
         if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(
                 "config is a wb.TradingNodeConfig(...), or TradingNodeConfig.from_dict(...) of a"
@@ -79,6 +84,8 @@ class TradingNode(NodeFacts):
         self._listeners.add(Snapshots.see)
         self._host: Host | None = None
         self._killing: Killing | None = None
+        self._open_journal = open_journal
+        self._journaling: Journaling | None = None
         self._fault_reported = False
 
     # What it is made of
@@ -168,8 +175,14 @@ class TradingNode(NodeFacts):
         """
         self._check(NodeTrigger.BUILD)
         built = build(
-            self.config, self._data_factories, self._exec_factories, self._actors, self._on_shutdown
+            self.config,
+            self._data_factories,
+            self._exec_factories,
+            self._actors,
+            self._on_shutdown,
+            self._open_journal,
         )
+        self._journaling = built.journaling
         self._core = self._views.core = built.core
         self._session = Session(self.config, built, self._on_phase, self.serial)
         self._host = Host(self._session, str(self.config.trader_id), self._finish)
@@ -351,6 +364,8 @@ class TradingNode(NodeFacts):
                 self._host.wait(self.config.timeout_disconnection_s)
         self._check(NodeTrigger.DISPOSE)
         errors = dispose_of(self._actors, self._core)
+        if self._journaling is not None:
+            self._journaling.close()
         if self._host is not None:
             self._host.join(self.config.timeout_disconnection_s)
         self._move(NodeTrigger.DISPOSE)
@@ -391,7 +406,7 @@ class TradingNode(NodeFacts):
 
     def _renewed(self) -> TradingNode:
         self.dispose()
-        made = type(self)(self.config)
+        made = type(self)(self.config, open_journal=self._open_journal)
         made._data_factories.extend(self._data_factories)
         made._exec_factories.extend(self._exec_factories)
         made._actors.extend(self._actors)

@@ -1,17 +1,43 @@
 """Start-up reconciliation: strategies start only when our books and the venue's agree.
 
-It fails closed. What is compared here is what a session that starts with empty books can hold: the
-account, and that the venue has no order or position that we do not know.
+What a real venue tells that we do not know is applied: its account, fills in the order of their
+time, then the states of orders, an order of nobody here as one of `EXTERNAL` or of the strategy
+that claims its instrument. An order that is open here and not there is asked for. Positions come
+last: one that still differs, by as much when it is asked for again (there may have been a fill
+between two questions), is told, or aligned where the settings say so.
+
+It fails closed: what does not agree afterwards is an error that names it. A simulated exchange is
+only compared: what it has, it has from us.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import logging
+from collections.abc import Iterator
+from decimal import Decimal
 
 from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient, VenueState
+from workbench.model.enums import OrderStatus
 from workbench.model.errors import WorkbenchError
+from workbench.model.events import OrderCancelRejected, OrderModifyRejected, about
+from workbench.model.identifiers import AccountId, InstrumentId
+from workbench.model.orders import Order
+from workbench.model.reports import OrderStatusReport, PositionReport
 from workbench.node.faults import describe
+from workbench.trading.core import TradingCore
+from workbench.venues.execution_client import VenueExecutionClient
+
+_log = logging.getLogger(__name__)
+_LOOK_S = 0.005
+_ANSWER_S = 3.0
+_ASKS = 3
+_AGAIN_S = 0.5
+_REFUSALS = {
+    OrderStatus.PENDING_CANCEL: OrderCancelRejected,
+    OrderStatus.PENDING_UPDATE: OrderModifyRejected,
+}
 
 
 class ReconciliationError(WorkbenchError, RuntimeError):
@@ -19,31 +45,38 @@ class ReconciliationError(WorkbenchError, RuntimeError):
 
 
 class Reconciliation:
-    """Asks every venue what it holds, then compares.
+    """Asks every venue what it holds, applies what is new here, then compares.
 
     One venue's failure does not keep the others from being asked; the error names them all.
 
     Args:
-        clients: The execution clients.
-        cache: Our books.
+        core: Our books, and the clients.
 
     Attributes:
         asking: The client whose answer is being waited for.
     """
 
-    def __init__(self, clients: Iterable[ExecutionClient], cache: Cache) -> None:
+    def __init__(self, core: TradingCore) -> None:
         self.asking = ""
-        self._clients = list(clients)
-        self._cache = cache
+        self._core = core
+        self._cache = core.cache
         self._states: list[tuple[ExecutionClient, VenueState]] = []
         self._failures: list[ReconciliationError] = []
+        self._refused_before = len(core.execution.unreconciled)
 
     async def ask(self) -> None:
-        """Get each venue's state; a failure is kept for `compare`."""
-        for client in self._clients:
+        """Get each venue's state and apply it; a failure is kept for `compare`.
+
+        What is sent meanwhile must be handled, too.
+        """
+        for client in self._core.execution.clients:
             self.asking = client.client_id
             try:
-                self._states.append((client, await client.venue_state()))
+                if client.is_simulated:
+                    state = await client.venue_state()
+                else:
+                    state = await self._take_over(client)
+                self._states.append((client, state))
             except ReconciliationError as error:
                 self._failures.append(error)
             except Exception as error:
@@ -53,6 +86,92 @@ class Reconciliation:
                 failure.__cause__ = error
                 self._failures.append(failure)
 
+    # Applying
+
+    async def _take_over(self, client: ExecutionClient) -> VenueState:
+        before: dict[InstrumentId, Decimal] = {}
+        send = self._core.senders.exec_event.send
+        asked = 0
+        while True:
+            asked += 1
+            state = await client.venue_state()
+            self._apply(client, state)
+            await self._handled()
+            if asked == 1:
+                await self._answered(client, state)
+            differing = {
+                report: report.signed_quantity - self._held(report)
+                for report in _positions(client, state, self._cache)
+                if report.signed_quantity != self._held(report)
+            }
+            confirmed = [r for r, by in differing.items() if before.get(r.instrument_id) == by]
+            for report in confirmed:
+                send(report)
+            await self._handled()
+            if len(confirmed) == len(differing) or asked == _ASKS:
+                return state
+            before = {report.instrument_id: by for report, by in differing.items()}
+            await asyncio.sleep(_AGAIN_S)
+
+    def _held(self, report: PositionReport) -> Decimal:
+        return self._cache.net_quantity(report.instrument_id, account_id=report.account_id)
+
+    def _apply(self, client: ExecutionClient, state: VenueState) -> None:
+        send = self._core.senders.exec_event.send
+        send(state.account)
+        for fill in sorted(state.fills, key=lambda one: (one.ts_event, one.trade_id)):
+            send(fill)
+        for report in state.orders:
+            order = _find(report, self._cache)
+            if order is not None and report.status not in _REFUSALS:
+                self._end_pending(client, order)
+            send(report)
+        if state.fills or state.orders:
+            _log.info(
+                "%s told of %d open orders and %d fills",
+                client.client_id,
+                len(state.orders),
+                len(state.fills),
+            )
+
+    def _end_pending(self, client: ExecutionClient, order: Order) -> None:
+        """End what an earlier run was waiting for: the order is as the venue says."""
+        refusal = _REFUSALS.get(order.status)
+        if refusal is not None:
+            reason = "the node that asked for it ended; the venue says how the order is now"
+            fields = about(order, self._core.clock.timestamp_ns())
+            self._core.senders.exec_event.send(
+                refusal(account_id=client.account_id, reason=reason, **fields)
+            )
+
+    async def _handled(self) -> None:
+        """Return when what was sent has been handled."""
+        while self._core.dispatcher.channels.execution_events.queue:
+            await asyncio.sleep(_LOOK_S)
+
+    async def _answered(self, client: ExecutionClient, state: VenueState) -> None:
+        """Wait a little for what becomes of orders that are open here and not there.
+
+        Their client asks for them; one that the venue says nothing of stays unknown.
+        """
+        if not isinstance(client, VenueExecutionClient):
+            return
+        reported = {
+            order.client_order_id
+            for report in state.orders
+            if (order := _find(report, self._cache)) is not None
+        }
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + _ANSWER_S
+        while loop.time() < end_s and any(
+            order.client_order_id not in reported
+            and order.client_order_id not in client.unknown_orders
+            for order in _working(self._cache, client.account_id)
+        ):
+            await asyncio.sleep(_LOOK_S)
+
+    # Comparing
+
     def compare(self) -> None:
         """Compare the venues' states with the cache, which has handled what came by now.
 
@@ -61,14 +180,15 @@ class Reconciliation:
         """
         failures = list(self._failures)
         for client, state in self._states:
-            differences = list(_differences(state, self._cache))
+            differences = list(_differences(client, state, self._cache))
+            differences += self._refused(client.account_id)
             if self._cache.account(client.account_id) is None:
                 differences.append(f"no state of account {client.account_id} has come")
             if differences:
                 failures.append(
                     ReconciliationError(
-                        f"{client.client_id}: {'; '.join(differences)}. Close or cancel these at"
-                        " the venue, then start again: a session takes over nothing unknown to it"
+                        f"{client.client_id}: {'; '.join(dict.fromkeys(differences))}."
+                        f" {_advice(client)}"
                     )
                 )
         if len(failures) == 1:
@@ -76,26 +196,73 @@ class Reconciliation:
         if failures:
             raise ReconciliationError("; ".join(map(str, failures)))
 
+    def _refused(self, account_id: AccountId) -> Iterator[str]:
+        """Yield why order and fill reports that came meanwhile do not fit."""
+        for report, reason in self._core.execution.unreconciled[self._refused_before :]:
+            if report.account_id == account_id and not isinstance(report, PositionReport):
+                yield f"{type(report).__name__} of {report.instrument_id}: {reason}"
 
-def _differences(state: VenueState, cache: Cache) -> list[str]:
-    found: list[str] = []
+
+def _advice(client: ExecutionClient) -> str:
+    if client.is_simulated:
+        return (
+            "Close or cancel these at the venue, then start again: a session takes over nothing"
+            " unknown to it"
+        )
+    return (
+        "Bring them together at the venue, then start again; TradingNodeConfig(align_positions="
+        "True) takes a venue's positions for right"
+    )
+
+
+def _working(cache: Cache, account_id: AccountId) -> Iterator[Order]:
+    for order in (*cache.orders_open(), *cache.orders_in_flight()):
+        if order.account_id == account_id:
+            yield order
+
+
+def _find(report: OrderStatusReport, cache: Cache) -> Order | None:
+    order = None if report.client_order_id is None else cache.order(report.client_order_id)
+    if order is None:
+        order = cache.order_at_venue(report.instrument_id, report.venue_order_id)
+    return order
+
+
+def _positions(
+    client: ExecutionClient, state: VenueState, cache: Cache
+) -> Iterator[PositionReport]:
+    """Yield the positions a venue reports; what it could report and does not is flat."""
+    yield from state.positions
+    # A spot venue reports balances, and no positions at all.
+    if not isinstance(client, VenueExecutionClient) or "position_reports" in client.unsupported:
+        return
+    reported = {report.instrument_id for report in state.positions}
+    held = {p.instrument_id for p in cache.positions_open() if p.account_id == client.account_id}
+    for instrument_id in sorted(held - reported):
+        yield PositionReport(
+            account_id=client.account_id,
+            instrument_id=instrument_id,
+            signed_quantity=Decimal(0),
+            ts_event=state.account.ts_event,
+            ts_init=state.account.ts_init,
+        )
+
+
+def _differences(client: ExecutionClient, state: VenueState, cache: Cache) -> Iterator[str]:
     for report in state.orders:
-        order = None if report.client_order_id is None else cache.order(report.client_order_id)
+        order = _find(report, cache)
         if order is None:
             name = report.client_order_id or report.venue_order_id
-            found.append(
-                f"order {name} of {report.instrument_id} is open at the venue, unknown here"
-            )
-        elif order.filled_quantity != report.filled_quantity:
-            found.append(
+            yield f"order {name} of {report.instrument_id} is open at the venue, unknown here"
+        elif order.filled_quantity < report.filled_quantity:
+            yield (
                 f"order {order.client_order_id}: {report.filled_quantity} filled at the venue,"
                 f" {order.filled_quantity} here"
             )
-    for report in state.positions:
-        held = cache.net_quantity(report.instrument_id)
+    for report in _positions(client, state, cache):
+        held = cache.net_quantity(report.instrument_id, account_id=client.account_id)
         if held != report.signed_quantity:
-            found.append(
+            yield (
                 f"position in {report.instrument_id}: {report.signed_quantity} at the venue,"
                 f" {held} here"
             )
-    return found

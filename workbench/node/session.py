@@ -64,6 +64,8 @@ class Session:
         faults: What went wrong, first things first.
         left_open: What was still open when it stopped.
         disconnect_failures: What went wrong while disconnecting.
+        halts: What lets nothing new through, though the node runs: a journal that cannot be
+            written, an account that another node trades.
         loop: The loop it runs on, None before it has one; `thread` is the ident of that thread.
         begun: Set once it runs on its loop.
         handling: Where it handles messages, and where strategies start and stop.
@@ -81,6 +83,7 @@ class Session:
         self.faults: list[BaseException] = []
         self.left_open: list[str] = []
         self.disconnect_failures: list[str] = []
+        self.halts: list[BaseException] = []
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = 0
         self.begun = threading.Event()
@@ -91,6 +94,7 @@ class Session:
         self._core = core
         self._runner = built.runner
         self._time = built.simulated_time
+        self._journaling = built.journaling
         self._on_phase = on_phase
         self._serial = serial
         self._stop = built.runner.handle()
@@ -105,6 +109,7 @@ class Session:
             pause_s=config.pause_s,
             before_slice=self._before_slice,
             handling=self.handling,
+            room=None if built.journaling is None else self._room,
         )
         self._own: set[asyncio.Task[Any]] = set()
         self._streams: dict[asyncio.Task[None], Client] = {}
@@ -205,6 +210,8 @@ class Session:
         if any(error is known for known in self.faults):
             return
         self.faults.append(error)
+        if self._journaling is not None:
+            self._journaling.raised(error)
         if len(self.faults) > 1:
             _log.error("then, after %r: %s", self.faults[0], error)
         else:
@@ -215,10 +222,23 @@ class Session:
             except StrategyError as another:
                 self.note(another)
 
+    def _halt(self, error: BaseException) -> None:
+        """Take note of what lets nothing new through; cancels still leave."""
+        self.halts.append(error)
+        self._core.risk.note_halt(str(error))
+        _log.error("the node is halted: %s", error)
+
+    async def _room(self) -> None:
+        if self._journaling is not None:
+            await self._journaling.room(lambda: self._stop.is_stopped)
+
     # Start-up
 
     async def _start_up(self) -> None:
         core = self._core
+        self._check_stop()
+        if self._journaling is not None:
+            await self._journaling.begin(self._halt)
         await self._connect("data client", core.data.clients)
         await self._flush()
         await self._connect("execution client", core.execution.clients)
@@ -262,7 +282,7 @@ class Session:
     async def _reconcile(self) -> None:
         self._begin(NodePhase.RECONCILING)
         core = self._core
-        reconciliation = Reconciliation(core.execution.clients, core.cache)
+        reconciliation = Reconciliation(core)
         limit_s = self._config.timeout_reconciliation_s
         if not await self._while_flushing(reconciliation.ask(), limit_s):
             raise ReconciliationError(
@@ -372,6 +392,7 @@ class Session:
             self._disconnect,
             self._drain,
             self._end_lanes,
+            self._end_journal,
         ):
             try:
                 await step()
@@ -482,7 +503,13 @@ class Session:
         self._core.lanes.close()
         await wait_until(self._lanes, self._within(self._config.timeout_disconnection_s))
 
+    async def _end_journal(self) -> None:
+        if self._journaling is not None:
+            self.disconnect_failures += await self._journaling.end([*self.faults, *self.halts])
+
     def _close(self) -> None:
+        if self._journaling is not None:
+            self._journaling.close()  # where a cancellation cut its end short
         if isinstance(self._core.clock, LiveClock):
             self._core.clock.stop()
         self._stalls.stop()
