@@ -42,7 +42,7 @@ from workbench.node.snapshots import (
     StrategyRow,
 )
 from workbench.runtime.clock import LiveClock
-from workbench.runtime.eventlog import EventLog, RecordKind
+from workbench.runtime.eventlog import EventLog
 from workbench.runtime.lifecycle import NodeState
 from workbench.trading.core import TradingCore
 
@@ -355,7 +355,7 @@ class _Fills:
         found = [
             record[2]
             for record in islice(log.newest_first(), new)
-            if record[1] is RecordKind.EVENT and type(record[2]) is OrderFilled
+            if type(record[2]) is OrderFilled
         ]
         self._read += new
         self.count += len(found)
