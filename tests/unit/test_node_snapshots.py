@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from tests.node_fakes import (
     until_running,
 )
 from workbench.model.errors import StrategyError
-from workbench.node.snapshot_taking import ENDED_ORDERS, FILLS
+from workbench.node.snapshot_taking import ENDED_ORDERS, FILLS, _Tables
 from workbench.node.snapshots import NodeSnapshot
 from workbench.runtime.channels import ChannelName
 
@@ -241,6 +242,51 @@ class Failing(Watcher):
 
     def on_quote(self, quote: wb.Quote) -> None:
         raise ValueError("no such thing")
+
+
+def test_one_that_was_asked_for_before_the_end_is_not_taken_beside_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        feed = Feed()
+        # No stall is long enough to make the price stale.
+        node = make_node(Working(), feed=feed, market=simulated(), stall_threshold_s=3600.0)
+        node.build()
+        node.run()
+        await until_running(node)
+        feed.client.quote()
+        await until(lambda: len(node.fills()) == 1)
+        looking: list[int] = []
+        most: list[int] = []
+        fields = _Tables.fields
+
+        def seen(tables: _Tables) -> dict[str, Any]:
+            looking.append(1)
+            time.sleep(0.001)  # lets the other thread in
+            most.append(len(looking))
+            try:
+                return fields(tables)
+            finally:
+                looking.pop()
+
+        monkeypatch.setattr(_Tables, "fields", seen)
+        loop: Any = asyncio.get_running_loop()
+        elsewhere(node.request_snapshot)
+        (answer,) = [one for one in loop._ready if "_answer" in repr(one)]
+        node.request_stop()
+        await until(lambda: node.state == "STOPPED")
+        # As it is where the request comes behind the step that stops the node.
+        thread = threading.Thread(target=lambda: [node.snapshot() for _ in range(50)])
+        thread.start()
+        while thread.is_alive():
+            answer._callback()
+        thread.join()
+        assert len(most) > 50
+        assert max(most) == 1
+        assert node.snapshot().counts.fills == len(node.snapshot().fills) == 1
+        node.dispose()
+
+    run(main())
 
 
 def test_what_a_strategy_raised_is_shown_with_its_name_and_the_event() -> None:

@@ -127,7 +127,9 @@ class Snapshots:
 
     def _answer(self) -> None:
         try:
-            self._take()
+            # It may have stopped since: then any thread may be taking one.
+            with self._lock:
+                self._take()
         finally:
             self._asked_ns = 0
 
