@@ -58,6 +58,10 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"{len(self.left)} left open")
         return "; ".join(parts)
 
+    def __repr__(self) -> str:
+        """Return it as a sentence; the fields are there to be asked."""
+        return f"KillReport({self.text})"
+
 
 def _cancels(count: int) -> str:
     return f"{count} cancel{'' if count == 1 else 's'}"
