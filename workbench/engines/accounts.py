@@ -15,7 +15,7 @@ What an order needs is worked out in `workbench.engines.needs`, for the risk eng
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -199,6 +199,12 @@ class Account(ABC):
         else:
             self._locked.clear()  # what rounding to 28 digits left must not add up
         return True
+
+    def restore(self, balances: Sequence[Balance]) -> None:
+        """Hold these totals, whatever fills brought; what orders tie up stays as it is."""
+        self._missing_rates.clear()
+        self._totals = {balance.currency.code: balance.total for balance in balances}
+        self._currencies.update({one.currency.code: one.currency for one in balances})
 
     def margins(self) -> tuple[MarginBalance, ...]:
         """Return the margins of positions; none in a cash account."""

@@ -14,7 +14,7 @@ because a take-profit was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,6 +22,7 @@ from workbench.model.enums import ContingencyType
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.money import ZERO
+from workbench.model.orders import Order
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,33 @@ class Contingencies:
             terms = order.terms
             if terms.contingency is not None or terms.parent_order_id is not None:
                 self._nodes[order.client_order_id] = _Node(order)
+
+    def restore(
+        self,
+        definitions: Mapping[ClientOrderId, OrderInitialized],
+        orders: Mapping[ClientOrderId, Order],
+    ) -> None:
+        """Follow again the linked orders of groups that are not over.
+
+        Args:
+            definitions: As they were sent.
+            orders: As they are now.
+        """
+        known = [one for name, one in definitions.items() if name in orders]
+        self.add(known)
+        for definition in known:
+            node = self._nodes.get(definition.client_order_id)
+            if node is None:
+                continue
+            order = orders[definition.client_order_id]
+            parent = orders.get(definition.terms.parent_order_id or ClientOrderId(""))
+            node.quantity, node.filled = order.quantity, order.filled_quantity
+            node.is_over = order.is_closed
+            node.is_held = parent is not None and not (
+                parent.filled_quantity if definition.reduce_only else parent.leaves_quantity <= 0
+            )
+        for node in list(self._nodes.values()):
+            self._forget(node)
 
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
         """Return whether an order is followed."""

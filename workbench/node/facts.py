@@ -11,6 +11,7 @@ from workbench.node import frames
 from workbench.node.clients import ExecClientFactory
 from workbench.node.config import TradingNodeConfig
 from workbench.node.journal import Journal, JournalView
+from workbench.node.journaling import Journaling
 from workbench.node.kill import Killing
 from workbench.node.phases import NodePhase
 from workbench.node.session import Session
@@ -38,6 +39,7 @@ class NodeFacts(NodeFrames):
     _session: Session | None
     _snapshots: Snapshots
     _killing: Killing | None
+    _journaling: Journaling | None
 
     @property
     def state(self) -> NodeState:
@@ -140,6 +142,8 @@ class NodeFacts(NodeFrames):
                 "this node keeps no journal; make one with TradingNodeConfig(journal='default'), or"
                 " journal=PATH"
             )
+        if self._journaling is not None:
+            self._journaling.flush()
         return Journal.read_only(path, is_checked=False)
 
     @property

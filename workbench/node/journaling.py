@@ -22,7 +22,14 @@ from workbench.engines.clients import ExecutionClient
 from workbench.model.commands import CancelAllOrders, CancelOrder, SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import ConfigError
-from workbench.model.events import OrderCanceled, OrderRejected, OrderSubmitted, about
+from workbench.model.events import (
+    AccountState,
+    OrderCanceled,
+    OrderInitialized,
+    OrderRejected,
+    OrderSubmitted,
+    about,
+)
 from workbench.model.identifiers import AccountId, ClientOrderId
 from workbench.model.orders import Order
 from workbench.node.config import TradingNodeConfig
@@ -44,14 +51,18 @@ from workbench.node.journal import (
     of_accounts,
 )
 from workbench.node.journal.folding import FOLDED
+from workbench.node.reconciliation import REFUSALS
 from workbench.node.user_data import journal_path, leases_path
 from workbench.runtime.clock import Clock, LiveClock
+from workbench.sim.client import SimulatedExecutionClient
+from workbench.sim.restoring import Left, restore
 from workbench.trading.core import TradingCore
 from workbench.venues.execution_client import VenueExecutionClient
 from workbench.venues.secrets import redact
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.25
+_FLUSH_S = 2.0
 _CANCELS = 10_000  # remembered: each is waited for soon after it was written down
 _FILL_OVERLAP_NS = 60_000_000_000
 _SUBMITS = ("SubmitOrder", "SubmitOrderList")
@@ -193,6 +204,36 @@ class Journaling:
         for client in clients:
             if isinstance(client, VenueExecutionClient):
                 client.fills_since_ns = self._fills_since(state, client.account_id)
+            elif isinstance(client, SimulatedExecutionClient):
+                self._restore_exchange(client, core, state)
+
+    def _restore_exchange(
+        self, client: SimulatedExecutionClient, core: TradingCore, state: JournalState
+    ) -> None:
+        """Let a simulated exchange go on where the one of the last run ended."""
+        account_id = client.account_id
+        if account_id not in state.account_ids:
+            return
+        states: list[AccountState] = []
+        definitions: dict[ClientOrderId, OrderInitialized] = {}
+        kinds = (JournalKind.EVENT, JournalKind.COMMAND)
+        for record in self.journal.messages(kinds, types=("AccountState", "SubmitOrderList")):
+            message = record.message
+            if isinstance(message, SubmitOrderList):
+                definitions.update({one.client_order_id: one for one in message.orders})
+            elif message.account_id == account_id and state.counts(record):
+                if states and _totals(states[-1]) == _totals(message):
+                    states.pop()
+                states = [*states[-1:], message]
+        left = Left(
+            instruments=state.cache.instruments(),
+            orders=core.cache.orders(),
+            definitions=definitions,
+            positions=[p for p in core.cache.positions_open() if p.account_id == account_id],
+            fills=state.book(account_id).fills,
+            states=states,
+        )
+        restore(client.exchange, left)
 
     def _fills_since(self, state: JournalState, account_id: AccountId) -> int | None:
         """Return from when on fills may be missing here; None for an account that is new."""
@@ -281,11 +322,21 @@ class Journaling:
             return
         requested = self._requested()
         for client in core.execution.clients:
-            if client.is_simulated or client.account_id not in self.state.account_ids:
+            if client.account_id not in self.state.account_ids:
                 continue
             book = self.state.book(client.account_id)
+            now, sent = core.clock.timestamp_ns(), requested
+            if client.is_simulated:
+                # What was on its way to an exchange in this process died with it.
+                sent = frozenset[ClientOrderId]()
+                for order in book.in_flight:
+                    if order.status in REFUSALS:
+                        reason = "the node that asked for it ended before it had an effect"
+                        refusal = REFUSALS[order.status]
+                        fields = about(order, now)
+                        yield refusal(reason=reason, account_id=client.account_id, **fields)
             for order in book.unknown:
-                yield from _settled(order, client.account_id, requested, core.clock.timestamp_ns())
+                yield from _settled(order, client.account_id, sent, now)
             for order in book.emulated:
                 _log.warning("order %s was held here by a node that died", order.client_order_id)
                 fields = about(order, core.clock.timestamp_ns())
@@ -324,6 +375,12 @@ class Journaling:
                 JournalKind.EXCEPTION,
                 ExceptionRaised(where="node", type_name=type(error).__name__, text=str(error)),
             )
+
+    def flush(self) -> None:
+        """Wait a little for the disk to have what was recorded so far, for who reads it now."""
+        if not self._is_closed and self.journal.fault is None:
+            with suppress(JournalError):
+                self.journal.flush(_FLUSH_S)
 
     async def end(self, faults: Iterable[BaseException]) -> list[str]:
         """End the run: nothing is recorded any more; return what went wrong with that."""
@@ -376,6 +433,10 @@ def _traded(client: ExecutionClient, *, is_continued: bool) -> TradedAccount:
         is_simulated=client.is_simulated,
         is_continued=is_continued or not client.is_simulated,
     )
+
+
+def _totals(state: AccountState) -> dict[str, Any]:
+    return {one.currency.code: one.total for one in state.balances if one.total}
 
 
 def _check_kind(state: JournalState, client: ExecutionClient) -> None:

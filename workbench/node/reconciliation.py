@@ -34,10 +34,11 @@ _LOOK_S = 0.005
 _ANSWER_S = 3.0
 _ASKS = 3
 _AGAIN_S = 0.5
-_REFUSALS = {
+REFUSALS = {
     OrderStatus.PENDING_CANCEL: OrderCancelRejected,
     OrderStatus.PENDING_UPDATE: OrderModifyRejected,
 }
+"""What ends the waiting for a cancel or change that nobody answers any more."""
 
 
 class ReconciliationError(WorkbenchError, RuntimeError):
@@ -123,7 +124,7 @@ class Reconciliation:
             send(fill)
         for report in state.orders:
             order = _find(report, self._cache)
-            if order is not None and report.status not in _REFUSALS:
+            if order is not None and report.status not in REFUSALS:
                 self._end_pending(client, order)
             send(report)
         if state.fills or state.orders:
@@ -136,7 +137,7 @@ class Reconciliation:
 
     def _end_pending(self, client: ExecutionClient, order: Order) -> None:
         """End what an earlier run was waiting for: the order is as the venue says."""
-        refusal = _REFUSALS.get(order.status)
+        refusal = REFUSALS.get(order.status)
         if refusal is not None:
             reason = "the node that asked for it ended; the venue says how the order is now"
             fields = about(order, self._core.clock.timestamp_ns())

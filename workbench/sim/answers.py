@@ -37,13 +37,16 @@ class Answers:
         account_id: Whose orders.
         clock: For the time of events.
         send: Takes them.
+
+    Attributes:
+        trades: How many fills there were, which their ids count.
     """
 
     def __init__(
         self, venue: Venue, account_id: AccountId, clock: Clock, send: Callable[[Any], None]
     ) -> None:
         self._venue = venue
-        self._trades = 0
+        self.trades = 0
         self._account_id = account_id
         self._clock = clock
         self._send = send
@@ -94,14 +97,14 @@ class Answers:
     ) -> OrderFilled:
         """Return the event of a fill; the account is to see it first."""
         definition, now = order.definition, self._clock.timestamp_ns()
-        self._trades += 1
+        self.trades += 1
         return OrderFilled(
             strategy_id=definition.strategy_id,
             instrument_id=definition.instrument_id,
             client_order_id=definition.client_order_id,
             account_id=self._account_id,
             venue_order_id=order.venue_order_id,
-            trade_id=TradeId(f"{self._venue}-T{self._trades}"),
+            trade_id=TradeId(f"{self._venue}-T{self.trades}"),
             side=definition.side,
             order_type=definition.order_type,
             quantity=facts.quantity,

@@ -195,7 +195,7 @@ class OrderDesk:
         if is_reached:
             self.trigger(order)
         else:
-            self._rest(order)
+            self.rest(order)
 
     def trail(self, order: VenueOrder) -> None:
         """Give a trailing stop the prices that its watch has moved to."""
@@ -218,7 +218,8 @@ class OrderDesk:
         if not order.is_over:
             self.work(order, waits=self._takers_wait())
 
-    def _rest(self, order: VenueOrder) -> None:
+    def rest(self, order: VenueOrder) -> None:
+        """Let an order wait for its price or trigger."""
         self.arrivals += 1
         self.resting.add(order)
 
@@ -246,7 +247,7 @@ class OrderDesk:
                 order.ticks = offer.ticks
                 order.price = self.instrument.price_increment * offer.ticks
             self._accept(order)
-            self._rest(order)
+            self.rest(order)
         if offer is not None:
             self._take(order, offer)
         elif force in _AT_ONCE:
@@ -304,7 +305,7 @@ class OrderDesk:
             order.watch.was_reached = False
         order.trigger_price = trigger_price
         if waits:
-            self._rest(order)
+            self.rest(order)
 
     def rematch(self, order: VenueOrder) -> None:
         """Let an order with another price take what it reaches now, or wait as a new one."""
@@ -320,7 +321,7 @@ class OrderDesk:
                 self.deferred.append(order)
             elif not takes and order.is_accepted and order in self.deferred:
                 self.deferred.remove(order)
-                self._rest(order)
+                self.rest(order)
         elif offer is not None and takes:
             self._take(order, offer)
 

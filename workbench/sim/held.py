@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from workbench.engines.positions import own_position_id
@@ -9,6 +10,7 @@ from workbench.model.enums import OrderSide
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import InstrumentId, PositionId, StrategyId
 from workbench.model.money import ZERO
+from workbench.model.positions import Position
 
 _Key = tuple[InstrumentId, StrategyId, PositionId | None]
 
@@ -44,6 +46,13 @@ class HeldPositions:
                 self._held.pop(key, None)
                 key, held = own, self._held.get(own, ZERO) + held
         self._put(key, held + signed)
+
+    def restore(self, positions: Iterable[Position]) -> None:
+        """Hold these positions, too."""
+        for position in positions:
+            name = position.position_id if self._is_hedging else None
+            key: _Key = (position.instrument_id, position.strategy_id, name)
+            self._put(key, self._held.get(key, ZERO) + position.signed_quantity)
 
     def _put(self, key: _Key, quantity: Decimal) -> None:
         if quantity:
