@@ -330,6 +330,32 @@ def test_a_strategy_that_hangs_as_it_starts_is_broken_off() -> None:
     run(main())
 
 
+def test_a_callback_that_hangs_before_its_strategy_starts_is_broken_off() -> None:
+    class Early(wb.Strategy):
+        def on_order_event(self, _: Any) -> None:
+            begun.set()
+            _spin()
+
+    begun = threading.Event()
+
+    async def main() -> None:
+        strategy = Early()
+        node = make_node(strategy, feed=Feed(), market=Market())
+        node.build()
+        # As what a venue tells while the node connects, of an order that it knows already.
+        strategy.submit_order(strategy.orders.limit(PAIR.id, "buy", 1, 50.0))
+        killer = on_thread(lambda: (begun.wait(20), node.kill()))
+        node.run()
+        await until(lambda: node.state == "STOPPED")
+        killer.join()
+        assert report_of(node).broke_off == "Early-001.on_order_event"
+        with pytest.raises(StrategyError):
+            await node.stop_async()
+        node.dispose()
+
+    run(main())
+
+
 def test_a_callback_that_returns_as_it_is_broken_off_harms_nothing(
     monkeypatch: pytest.MonkeyPatch, repetitions: Callable[[int], int]
 ) -> None:

@@ -146,6 +146,8 @@ class Killing:
             self._update(
                 queued=0, left=left, not_cancelled=problem if left else "", is_settled=True
             )
+        elif self.report is not None:
+            self._update()  # what was broken off may have been noted since
         watcher = self._watcher
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join(1.0)

@@ -288,7 +288,8 @@ class Session:
             raise ReconciliationError(
                 f"{reconciliation.asking} did not say what it holds within {limit_s:g} s"
             )
-        core.dispatcher.drain()
+        with self.handling:
+            core.dispatcher.drain()
         reconciliation.compare()
 
     async def _while_flushing(self, work: Coroutine[Any, Any, None], limit_s: float) -> bool:
@@ -317,9 +318,10 @@ class Session:
         """Handle what waits, for one budget of time; return whether there may be more."""
         self._before_slice()
         dispatcher = self._core.dispatcher
-        more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
-        if not more:
-            dispatcher.drain()
+        with self.handling:
+            more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
+            if not more:
+                dispatcher.drain()
         self._check_stop()
         return more
 
