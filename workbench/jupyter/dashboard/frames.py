@@ -112,11 +112,12 @@ class FrameMaker:
         changes = self._changed_parts(snapshot)
         if rows := self._changed_rows(snapshot):
             changes["rows"] = rows
+        marks = self._add_marks(snapshot)
         added = {
             "sparks": self._add_sparks(snapshot, now_ns),
-            "prices": self._add_prices(snapshot),
+            "prices": self._add_prices(snapshot, marks),
             "profit": self._add_profit(snapshot),
-            "marks": self._add_marks(snapshot),
+            "marks": marks,
             "stalls": self._add_stalls(snapshot),
             "log": self._add_log(snapshot),
         }
@@ -185,8 +186,15 @@ class FrameMaker:
         self._sparks.append((stretch, values))
         return [self._sparks[-1]]
 
-    def _add_prices(self, snapshot: NodeSnapshot) -> dict[str, list[list[float]]]:
+    def _add_prices(
+        self, snapshot: NodeSnapshot, marks: list[list[Any]]
+    ) -> dict[str, list[list[float]]]:
+        """Add the latest prices, and those of new fills: where time is fast, frames are few."""
         added: dict[str, list[list[float]]] = {}
+        for instrument_id, _, ts, price, _ in marks:
+            point = [ts, price, price, price]
+            if _append(self._prices, instrument_id, point):
+                added.setdefault(instrument_id, []).append(point)
         for one in snapshot.prices:
             if one.bid is not None and one.ask is not None:
                 point = [one.ts / _MS, one.bid, one.ask, (one.bid + one.ask) / 2]
@@ -195,7 +203,7 @@ class FrameMaker:
             else:
                 continue
             if _append(self._prices, one.instrument_id, point):
-                added[one.instrument_id] = [point]
+                added.setdefault(one.instrument_id, []).append(point)
         return added
 
     def _add_profit(self, snapshot: NodeSnapshot) -> dict[str, list[list[float]]]:
