@@ -91,7 +91,8 @@ class CcxtDatad:
 
     def _learn(self, exchange: Any) -> None:
         """Take note of what this exchange has."""
-        has, frames = exchange.has, exchange.timeframes or {}
+        has: dict[str, Any] = exchange.has
+        frames: dict[str, Any] = exchange.timeframes or {}
         kinds = {
             DataKind.QUOTES: any(has.get(name) for name in _QUOTE_WATCHERS),
             DataKind.TRADES: has.get("watchTrades"),

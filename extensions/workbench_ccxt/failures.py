@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ _BAN = re.compile(r"\b418\b")
 
 
 @contextmanager
-def told(exchange: str) -> Iterator[None]:
+def told(exchange: str) -> Generator[None]:
     """Raise what ccxt raises within as the errors of the contract.
 
     Raises:

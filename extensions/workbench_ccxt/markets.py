@@ -57,8 +57,8 @@ def instrument(
     kind: Any = _KINDS.get(market.get("type", ""))
     if kind is None:
         return None
-    step = market["precision"]
-    limits = market.get("limits") or {}
+    step: dict[str, Any] = market["precision"]
+    limits: dict[str, dict[str, Any] | None] = market.get("limits") or {}
     amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
     base, quote = unit(market["base"]), unit(market["quote"])
     fields: dict[str, Any] = {

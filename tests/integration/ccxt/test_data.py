@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
+pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exchange` brings it")
+
 from workbench_exchange import RandomMarket
 
 from workbench.model.commands import DataKind

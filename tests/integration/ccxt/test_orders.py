@@ -146,8 +146,8 @@ def test_a_change_that_never_came_is_not_taken_for_a_cancel_too_soon(local_trial
                 await brokerd.modify(change(local_trial, price=D(91)))
             with pytest.raises(VenueError, match="does not know it yet"):
                 await brokerd.order_status_reports(one(local_trial))
-            now = brokerd._clock_ns
-            brokerd._clock_ns = lambda: now() + 60_000_000_000
+            now = brokerd._lookup.clock_ns
+            brokerd._lookup.clock_ns = lambda: now() + 60_000_000_000
             (report,) = await brokerd.order_status_reports(one(local_trial))
             assert report.status is OrderStatus.CANCELED
 
