@@ -18,7 +18,7 @@ _MOST_LINES = 10
 
 def to_text(node: TradingNode) -> str:
     """Return trader, state, phase, what is allowed now, and what went wrong."""
-    phase = "" if node.phase is NodePhase.IDLE else f" ({node.phase.value})"
+    phase = f" ({told})" if (told := _phase(node)) else ""
     fault = "" if node.fault is None else f"; fault: {fitted(str(node.fault), _LONGEST)}"
     refused = f"; refused events: {count}" if (count := len(node.refused_events)) else ""
     state = _trading_state(node)
@@ -40,7 +40,7 @@ def to_html(node: TradingNode) -> str:
     )
     rows = [
         ("trader", str(node.config.trader_id)),
-        ("phase", node.phase.value),
+        ("phase", _phase(node) or "none"),
         ("allowed now", _allowed(node)),
         ("strategies", ", ".join(map(repr, node.strategies)) or "none"),
     ]
@@ -62,6 +62,13 @@ def _first(name: str, lines: list[str]) -> list[tuple[str, str]]:
     more = len(lines) - _MOST_LINES
     rows = [(name, line) for line in lines[:_MOST_LINES]]
     return [*rows, (name, f"and {more:,} more")] if more > 0 else rows
+
+
+def _phase(node: TradingNode) -> str:
+    """Return where inside RUNNING or STOPPING it is; nothing in other states."""
+    if node.phase is not NodePhase.IDLE:
+        return node.phase.value
+    return "about to connect" if node.state is NodeState.RUNNING else ""
 
 
 def _trading_state(node: TradingNode) -> str:
