@@ -201,6 +201,23 @@ def test_nothing_is_sent_while_nobody_looks_but_the_window_goes_on(page: FrontEn
     assert page.value("dashboard._number") == known
 
 
+def test_a_view_that_went_without_a_word_is_sent_nothing_until_it_speaks(page: FrontEnd) -> None:
+    page.run(
+        "from workbench.jupyter.dashboard import dashboard as made\nmade._SILENT_S = 0.5\n"
+        "node = started()\ndashboard = node.dashboard()\ndashboard"
+    ).ok()
+    page.hello()
+    page.wait_until("not dashboard._views")
+    known = page.value("dashboard._number")
+    points = "len(dashboard._frames.whole()['prices'][PAIR.id])"
+    page.wait_until(f"{points} >= {page.value(points)} + 2")
+    assert page.value("dashboard._number") == known
+    after = len(page.seen)
+    page.say("here")
+    whole = page.wait_for(lambda one: one[0] == "frame" and one[1], after)[2]
+    assert whole["tabs"]
+
+
 def test_closing_leaves_no_comm_thread_task_or_callback(page: FrontEnd) -> None:
     page.run("node = started()").ok()
     bare = page.value("left()")

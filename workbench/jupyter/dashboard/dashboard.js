@@ -11,6 +11,7 @@
 // One module with parts.js and charts.js, which stand before it.
 
 const SILENT_AFTER_MS = 3000;
+const HERE_EVERY_MS = 15000;
 const UNREAD_AFTER_MS = 1500;
 const CLOSED = "This dashboard is closed. node.dashboard() opens it again.";
 
@@ -46,6 +47,11 @@ class DashboardView {
     on(window, "pagehide", () => this.send("bye"));
     const timer = setInterval(() => this.watch(), 500);
     this.undo.push(() => clearInterval(timer));
+    // Python sends nothing more to a view that says nothing: its page may have crashed.
+    const here = setInterval(() => {
+      if (!document.hidden && !this.isClosed && !this.isLast) this.send("here");
+    }, HERE_EVERY_MS);
+    this.undo.push(() => clearInterval(here));
     const themes = new MutationObserver(() => this.paint());
     const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "class"];
     themes.observe(document.body, { attributes: true, attributeFilter });

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _UNSEEN_S = 1.0  # between two frames while nobody looks: they only go into the window
 _BEAT_S = 1.0  # at least so often a view hears something: it takes silence for a lost kernel
+_SILENT_S = 60.0  # a view that says nothing for so long is gone: it speaks each 15 s
 _FRESH_S = 0.01  # for the node's loop to take the snapshot that was asked for
 _END_S = 5.0
 
@@ -58,7 +60,11 @@ class Dashboard:
         self._on_close = on_close
         self._frames = FrameMaker()
         self._actions = Actions(node, loop)
-        self._views: set[str] = set()
+        self._loop = loop
+        # Each with when it was heard last. A page that crashed or lost its line says no bye, and
+        # what is sent to it piles up in the server.
+        self._views: dict[str, float] = {}
+        self._is_clearing = False
         self._has_newcomer = False
         self._number = 0
         self._sent_at = 0.0
@@ -122,6 +128,7 @@ class Dashboard:
         node = self._node
         # Before anything is read: the last frame is of the node as it stayed.
         is_last = node.state is NodeState.DISPOSED
+        self._clear_views()
         node.request_snapshot()
         self._wait_for_snapshot()
         snapshot = node.snapshot()
@@ -163,14 +170,38 @@ class Dashboard:
 
     # What views say
 
+    def _clear_views(self) -> None:
+        """Have silent views forgotten once the kernel's loop has a turn.
+
+        While a cell keeps it, a kernel without subshells hears none of them.
+        """
+        if self._is_clearing or not self._silent_views():
+            return
+        self._is_clearing = True
+        with suppress(RuntimeError):  # the loop is closed: the kernel is ending
+            self._loop.call_soon_threadsafe(self._forget_silent)
+
+    def _silent_views(self) -> list[str]:
+        now = time.monotonic()
+        return [view for view, heard in list(self._views.items()) if now - heard > _SILENT_S]
+
+    def _forget_silent(self) -> None:
+        with self._lock:
+            for view in self._silent_views():
+                self._views.pop(view, None)
+            self._is_clearing = False
+
     def _on_message(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Take a view's message; on ipykernel 7.4 this is called on a subshell's thread."""
         kind, view = content.get("kind"), str(content.get("view"))
-        if kind == "hello":
+        with self._lock:
+            if view in self._views:
+                self._views[view] = time.monotonic()
+        if kind == "hello" or (kind == "here" and view not in self._views):
             self._on_hello(view)
         elif kind == "bye":
             with self._lock:
-                self._views.discard(view)
+                self._views.pop(view, None)
         elif kind == "press":
             self._on_press(view, content)
         elif kind == "charts":
@@ -182,7 +213,7 @@ class Dashboard:
         with self._lock:
             if self._is_closed:
                 return
-            self._views.add(view)
+            self._views[view] = time.monotonic()
             self._has_newcomer = True
             if self._is_over:
                 self._send_whole()
