@@ -129,13 +129,13 @@ class CcxtBrokerd:
         exchange.myTrades = Tap(self._take_trade)
         exchange.orders = Tap(self._take_order)
         watchers: list[asyncio.Task[None]] = []
-        for name, again in (
-            ("watchMyTrades", exchange.watch_my_trades),
-            ("watchOrders", exchange.watch_orders),
-            ("watchBalance", self._watch_balance),
+        for name, again, take in (
+            ("watchMyTrades", exchange.watch_my_trades, self._take_trade),
+            ("watchOrders", exchange.watch_orders, self._take_order),
+            ("watchBalance", self._watch_balance, None),
         ):
             if exchange.has.get(name):
-                watchers.append(session.watch(again, name))
+                watchers.append(session.watch(again, name, take))
         if watchers:
             await session.settled(watchers)
         else:

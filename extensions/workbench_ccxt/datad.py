@@ -173,8 +173,10 @@ class CcxtDatad:
         symbol = self._market(subscription.instrument_id)
         if subscription in self._watchers:
             return
+        take: Callable[[Any], None] | None = None
         if subscription.kind is DataKind.TRADES:
-            exchange.trades[symbol] = Tap(self._trade_of(subscription.instrument_id))
+            take = self._trade_of(subscription.instrument_id)
+            exchange.trades[symbol] = Tap(take)
             again = _bound(exchange.watch_trades, symbol)
         elif subscription.kind is DataKind.QUOTES:
             again = self._quote_watcher(exchange, symbol)
@@ -182,7 +184,7 @@ class CcxtDatad:
             again = self._bar_watcher(exchange, symbol, subscription.bar_type)
         else:
             raise VenueRejectedError(f"{self.place.exchange} has no {subscription}")
-        self._watchers[subscription] = session.watch(again, f"watching {subscription}")
+        self._watchers[subscription] = session.watch(again, f"watching {subscription}", take)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """Stop watching, and tell the exchange where it can be told."""

@@ -174,17 +174,27 @@ class Session:
     def _open_clients(self) -> list[Any]:
         return [one for one in self._clients() if one.connection is not None]
 
-    def watch(self, again: Callable[[], Awaitable[Any]], what: str) -> asyncio.Task[None]:
+    def watch(
+        self,
+        again: Callable[[], Awaitable[Any]],
+        what: str,
+        take: Callable[[Any], None] | None = None,
+    ) -> asyncio.Task[None]:
         """Watch something until the connection is over; what comes is taken by a tap.
 
         Args:
             again: A watcher of ccxt.
             what: Says what it watches.
+            take: Takes what the watcher returns. With a tap in place that is nothing; but an
+                exchange may put a cache of its own there again.
         """
 
         async def work() -> None:
             while True:
-                await again()
+                found = await again()
+                if take is not None:
+                    for one in found or ():
+                        take(one)
 
         return self._tasks.spawn(work(), what)
 

@@ -139,6 +139,21 @@ def test_a_hundred_fills_while_the_loop_is_held_up_arrive_once_each(make_trial: 
     trial.run(work())
 
 
+def test_fills_come_though_an_exchange_puts_its_own_cache_back(local_trial: Any) -> None:
+    async def work() -> None:
+        from ccxt.async_support.base.ws.cache import ArrayCacheBySymbolById
+
+        async with local_trial.broker() as (brokerd, notes):
+            name = ClientOrderId("O-own-1")
+            await brokerd.submit(order(local_trial, name))
+            brokerd._exchange.myTrades = ArrayCacheBySymbolById(1000)
+            for _ in range(10):
+                await local_trial.fill(name, Decimal("0.1"))
+            await until(lambda: len({fill.trade_id for fill in notes.of(FillReport)}) == 10)
+
+    local_trial.run(work())
+
+
 def test_a_burst_of_fifty_thousand_trades_arrives_whole_and_in_order(make_trial: Make) -> None:
     trial = make_trial(is_threaded=True)
     count = 50_000
