@@ -123,6 +123,10 @@ FAILING = {
         *("ConfigError", "on_quote reads self.fresh, which is not there yet"),
     ),
     "a syntax error": ("class Cross(wb.Strategy)\n    pass", "ConfigError", "line 2"),
+    "tabs and spaces": (
+        "class Cross(wb.Strategy):\n\tx = 1\n        y = 2",
+        *("ConfigError", "line 4, 'y = 2': inconsistent use of tabs and spaces"),
+    ),
     "an exception": ("LEFT = 1\nclass Cross(wb.Strategy):\n    x = no", "NameError", "'no'"),
 }
 
@@ -143,6 +147,15 @@ def test_a_cell_that_fails_changes_nothing(kernel: Kernel) -> None:
     kernel.run("cross.seen.clear()\nawait until(lambda: cross.seen)").ok()
     assert kernel.value("set(cross.seen)  == {'second'} and len(node.swaps()) == 0")
     kernel.run(END).ok()
+
+
+def test_an_object_that_cannot_be_made_is_shown_in_the_lines_of_the_cell(kernel: Kernel) -> None:
+    cell = "class Cross(wb.Strategy):\n    def __init__(self):\n        self.x = no"
+    text = kernel.run(f"%%strategy cross\n{cell}").error_text
+    assert "line 4, in __init__" in text
+    assert "NameError" in text
+    assert "/workbench/" not in text
+    assert "IPython" not in text
 
 
 def test_an_exception_is_shown_in_the_lines_of_the_cell(kernel: Kernel) -> None:

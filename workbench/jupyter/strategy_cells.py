@@ -91,7 +91,7 @@ class StrategyCell:
                 )
             held = before.get(name)
             if held is None:
-                strategy = kind()
+                strategy = _made(kind)
                 old: type[Actor] | None = None
             else:
                 strategy, old = held, type(held)
@@ -104,7 +104,10 @@ class StrategyCell:
 
     def _compiled(self) -> CodeType:
         shell = self._shell
-        transformed = shell.transform_cell(self._cell)
+        try:
+            transformed = shell.transform_cell(self._cell)
+        except SyntaxError:
+            transformed = self._cell  # to be refused below, with the line that the user sees
         # A line above, as the magic's own: tracebacks name the lines that the user sees.
         source = f"\n{transformed}"
         name = shell.compile.cache(source, shell.execution_count, raw_code=self._source)
@@ -205,6 +208,13 @@ def _targets(
             if has_it(actor) and is_here and all(actor is not one for _, one in found):
                 found.append((node, actor))
     return found
+
+
+def _made(kind: type[Actor]) -> Actor:
+    try:
+        return kind()
+    except Exception as error:
+        raise _shown(error) from None
 
 
 def _restore(namespace: Namespace, before: Namespace) -> None:
