@@ -105,8 +105,13 @@ class Session:
         if place.exchange.startswith("binance"):
             exchange.has["fetchCurrencies"] = False  # needs a key, and tells nothing of markets
         if place.sandbox:
-            with told(place.exchange):
+            try:
                 exchange.set_sandbox_mode(True)
+            except Exception as error:
+                raise VenueError(
+                    f"ccxt knows no sandbox of {place.exchange}: leave sandbox=True out, or pass"
+                    f" urls={{...}} of one ({type(error).__name__}: {error})"
+                ) from error
         if place.api_urls:
             exchange.urls["api"] = exchange.deep_extend(exchange.urls["api"], place.api_urls)
         return exchange
