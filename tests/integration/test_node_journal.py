@@ -17,6 +17,7 @@ from tests.node_fakes import GUARD_S, Market, make_node
 from workbench.engines.external import EXTERNAL
 from workbench.model.enums import OrderStatus
 from workbench.model.events import TimeEvent
+from workbench.node import ReconciliationError
 from workbench.node.journal import Journal, JournalError, LeaseError, Leases
 from workbench.venues import ExecutionSettings, InquirySettings, LinkSettings
 from workbench.venues.fake import FAKE, FakeVenue, Faults
@@ -119,10 +120,6 @@ def play(
 
     asyncio.run(main())
     node.dispose()
-
-
-async def nothing() -> None:
-    """Do nothing."""
 
 
 def held(node: wb.TradingNode) -> dict[str, Decimal]:
@@ -344,3 +341,58 @@ def test_a_journal_that_cannot_be_written_halts_and_lets_cancels_leave(
     assert isinstance(node.fault, JournalError)
     assert "halted" in caplog.text
     node.dispose()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "position in BTC/USDT.FAKE: 3 at the venue, 0 here"),
+        ({"align_positions": True}, "no price is known to align them"),
+    ],
+)
+def test_a_position_that_differs_is_no_start(
+    place: Place, settings: dict[str, Any], said: str
+) -> None:
+    desk = Desk()
+    first = place.node(desk, trader_id="OTHER")
+
+    async def trade() -> None:
+        bought = desk.buy(3)
+        await until(lambda: bought.is_closed, first)
+
+    play(place, first, trade)
+    again = Desk()
+    second = place.node(again, **settings)
+
+    async def refused() -> None:
+        second.build()
+        with pytest.raises(ReconciliationError, match=said):
+            await second.run_async()
+
+    asyncio.run(refused())
+    second.dispose()
+    assert again.state in ("READY", "DISPOSED")
+    assert Leases(place.folder / "leases.sqlite").holders() == []
+
+
+def test_an_order_found_at_the_venue_is_of_the_strategy_that_claims_its_instrument(
+    place: Place,
+) -> None:
+    desk = Desk()
+    first = place.node(desk, trader_id="OTHER")
+
+    async def trade() -> None:
+        order = desk.rest()
+        await until(lambda: order.is_open, first)
+
+    play(place, first, trade)
+    for _ in range(2):  # the second time from the journal
+        claims = Desk()
+        claims.external_order_claims = (PAIR.id,)
+        node = place.node(claims)
+
+        async def look(claims: Desk = claims) -> None:
+            (order,) = claims.cache.orders_open()
+            assert order.strategy_id == "Desk-001"
+
+        play(place, node, look)

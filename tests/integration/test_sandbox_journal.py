@@ -42,6 +42,11 @@ class Desk(wb.Strategy):
 class Life:
     """One life of a sandbox node: from a build to a death or an end."""
 
+    before: Any
+    after: Any
+    open: Any
+    held: Any
+
     def __init__(self, folder: Path, venue: wb.SimulatedVenue) -> None:
         self.desk, self.feed = Desk(), Feed(MARGIN)
         config = wb.TradingNodeConfig(
@@ -145,10 +150,7 @@ def test_orders_positions_and_account_survive_a_death(
     assert fills.quantity.tolist() == [2, 1, 3, 1]
 
     # As if there had been no death.
-    class Whole(Life):
-        pass
-
-    whole = Whole(tmp_path / "whole", venue)
+    whole = Life(tmp_path / "whole", venue)
 
     async def all_of_it(life: Life) -> None:
         await trade(life)

@@ -34,6 +34,9 @@ def test_an_unknown_field_is_named_with_those_there_are() -> None:
         ("conflate_above", 0, "conflate_above"),
         ("conflate_above", 1.5, "conflate_above"),
         ("limits", {"orders": 3}, "RiskLimits"),
+        ("journal", "", "journal is a path, 'default', or None"),
+        ("journal", 3, "journal is a path"),
+        ("data_folder", True, "data_folder is a path, or None; got True"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_at_construction(

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from workbench.engines.clients import DataClient, ExecutionClient
 from workbench.engines.demands import ContingencyFailed
+from workbench.engines.external import EXTERNAL
 from workbench.model.commands import ShutdownSystem
 from workbench.model.errors import ConfigError
-from workbench.model.events import OrderEvent, OrderFilled
+from workbench.model.events import OrderEvent, OrderFilled, OrderInitialized
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.reports import ExecutionReport
@@ -24,6 +25,7 @@ from workbench.node.journaling import Journaling, OpenJournal
 from workbench.node.purging import purge_regularly
 from workbench.node.registry import own_start
 from workbench.runtime.clock import LiveClock, SimulatedClock
+from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.runner import AsyncRunner
 from workbench.sim import ReplayDataClient
 from workbench.sim.simulated_time import SimulatedTime
@@ -128,6 +130,7 @@ def _warn(core: TradingCore) -> None:
     core.bus.subscribe("events.unreconciled.*", _warn_of_unreconciled)
     core.bus.subscribe("events.risk", _warn_of_loss)
     core.bus.subscribe("events.contingency.*", _warn_of_contingency)
+    core.log.followers.append(_warn_of_found)
 
 
 def _add_clients(
@@ -188,6 +191,24 @@ def _warn_of_refused(refused: tuple[OrderEvent, str]) -> None:
         event.client_order_id,
         reason,
     )
+
+
+def _warn_of_found(_: int, kind: RecordKind, event: object) -> None:
+    """Warn of what a venue's reports brought up that nobody here asked for."""
+    if kind is not RecordKind.DERIVED:
+        return
+    if isinstance(event, OrderInitialized) and event.strategy_id == EXTERNAL:
+        _log.warning(
+            "order %s of %s is of nobody here: it was found at the venue",
+            event.client_order_id,
+            event.instrument_id,
+        )
+    elif isinstance(event, OrderFilled) and event.reconciliation:
+        _log.warning(
+            "a fill of %s for order %s is inferred from what the venue says: no report tells of it",
+            event.quantity,
+            event.client_order_id,
+        )
 
 
 def _warn_of_contingency(failure: ContingencyFailed) -> None:

@@ -146,8 +146,8 @@ class TradingNodeConfig(
 
 def _path(name: str, value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        other = " or 'default'," if name == "journal" else ""
-        raise ConfigError(f"{name} is a path,{other} or None; got {value!r}")
+        default = "'default', " if name == "journal" else ""
+        raise ConfigError(f"{name} is a path, {default}or None; got {value!r}")
     return str(os.fspath(cast("str", value)))
 
 

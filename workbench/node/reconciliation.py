@@ -198,9 +198,10 @@ class Reconciliation:
             raise ReconciliationError("; ".join(map(str, failures)))
 
     def _refused(self, account_id: AccountId) -> Iterator[str]:
-        """Yield why order and fill reports that came meanwhile do not fit."""
+        """Yield why reports that came meanwhile do not fit, where a comparison does not say it."""
         for report, reason in self._core.execution.unreconciled[self._refused_before :]:
-            if report.account_id == account_id and not isinstance(report, PositionReport):
+            is_told = isinstance(report, PositionReport) and reason.endswith(" here")
+            if report.account_id == account_id and not is_told:
                 yield f"{type(report).__name__} of {report.instrument_id}: {reason}"
 
 
