@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 import workbench as wb
 from tests.integration.test_node_journal import until
-from tests.node_fakes import PAIR, Feed
+from tests.node_fakes import PAIR, ROOT, Feed
 from workbench.model.commands import SubmitOrder
 from workbench.node.journal import Journal
 
@@ -243,3 +245,49 @@ def test_a_replay_with_a_journal_begins_anew(tmp_path: Path) -> None:
     view = Journal.read_only(path)
     assert len(view.runs()) == 2
     assert view.state().cache.net_quantity(PAIR.id) == 1
+
+
+def be_killed(folder: Path) -> None:
+    """Trade in this process, say what there is, and wait to be killed."""
+    life = Life(folder, VENUES["margin"])
+
+    async def wait(life: Life) -> None:
+        await trade(life)
+        journaling = life.node._journaling
+        assert journaling is not None
+        await journaling.journal.durable()
+        print(told(life), flush=True)
+        await asyncio.Event().wait()
+
+    life.play(wait)
+
+
+def told(life: Life) -> str:
+    cache = life.desk.cache
+    return repr((life.balances(), cache.orders_open(), cache.positions_open()))
+
+
+def test_a_kernel_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    script = (
+        "import pathlib; from tests.integration.test_sandbox_journal import be_killed;"
+        f" be_killed(pathlib.Path({str(tmp_path)!r}))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        before = process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert process.returncode == -9
+    life = Life(tmp_path, VENUES["margin"])
+
+    async def look(life: Life) -> None:
+        assert told(life) == before
+        assert life.node.journal().state().runs[0].accounts[0].is_simulated
+        assert len(life.desk.cache.orders_open()) == 3
+
+    life.play(look)
