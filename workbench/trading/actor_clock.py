@@ -133,7 +133,10 @@ class ActorClock:
     def _guarded(self, callback: Callable[[TimeEvent], None] | None) -> Callable[[TimeEvent], None]:
         actor = self._actor
         chosen = actor.on_time_event if callback is None else callback
-        name = getattr(chosen, "__name__", repr(chosen))
+        # A class may have the method under another name than its function was defined with.
+        name = (
+            "on_time_event" if callback is None else getattr(callback, "__name__", repr(callback))
+        )
         is_method = getattr(chosen, "__self__", None) is actor
 
         def fire(event: TimeEvent) -> None:

@@ -55,7 +55,7 @@ PAYLOAD_SAMPLES: list[Any] = [
 ]
 
 
-class Mood(wb.CustomData, frozen=True):
+class Temper(wb.CustomData, frozen=True):
     score: float
 
 
@@ -77,7 +77,7 @@ def journaled(folder: Path, *items: tuple[str, Any]) -> Journal:
 
 
 def test_what_is_appended_comes_back_as_it_was_with_its_envelope(tmp_path: Path) -> None:
-    messages = [s.submit(1), s.accepted(1), s.filled(1), s.account(5), s.PAIR, s.quote(2), Mood(
+    messages = [s.submit(1), s.accepted(1), s.filled(1), s.account(5), s.PAIR, s.quote(2), Temper(
         score=0.5, ts_event=1, ts_init=1
     ), *PAYLOAD_SAMPLES]  # fmt: skip
     kinds = ["command", "event", "event", "event", "instrument", "data", "data"]
