@@ -145,6 +145,8 @@ def test_a_loop_that_does_not_answer_is_shown_as_stalled() -> None:
         await until_running(node)
         elsewhere(node.request_snapshot)
         until_blocking(lambda: elsewhere(node.snapshot).is_stalled)
+        # The watch of the loop counts from its own last look: be surely above the threshold.
+        until_blocking(lambda: elsewhere(node.snapshot).waiting_ns > 100_000_000)
         await until(lambda: node.snapshot().stalls)
         stall = node.snapshot().stalls[-1]
         assert stall.duration_ns >= 10_000_000
