@@ -527,34 +527,6 @@ def test_a_callback_that_hangs_after_the_cancels_were_sent_is_broken_off_too() -
     run(main())
 
 
-def test_a_strategy_that_answers_each_denial_with_an_order_is_broken_off() -> None:
-    class Stubborn(Resting):
-        def on_order_filled(self, _: Any) -> None:
-            on_thread(kill).join()
-            self.rest(1)
-
-        def on_order_denied(self, _: Any) -> None:
-            self.rest(1)  # is denied, before the quote that filled the other one is handled
-
-    async def main() -> None:
-        strategy, feed = Stubborn(), Feed()
-        node = await resting(strategy, feed)
-        nodes.append(node)
-        feed.client.quote(49.0)
-        await until(lambda: node.state == "STOPPED")
-        assert report_of(node).broke_off.startswith("Stubborn-001.on_order_")
-        with pytest.raises(StrategyError):
-            await node.stop_async()
-        node.dispose()
-
-    def kill() -> None:
-        if nodes[0].kill_report is None:
-            nodes[0].kill()
-
-    nodes: list[wb.TradingNode] = []
-    run(main())
-
-
 def test_a_cell_that_shares_the_thread_is_never_broken_off() -> None:
     async def main() -> None:
         strategy, feed = Resting(), Feed()
