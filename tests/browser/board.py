@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
 
+_CAN_BE_PRESSED = """
+buttons => buttons
+    .filter(one => one.offsetParent !== null && !one.disabled)
+    .map(one => one.dataset.wb.replace("action-", ""))
+"""
+
+
 class Board:
     """A dashboard in a page; its parts are found by their `data-wb`."""
 
@@ -31,9 +38,8 @@ class Board:
         assert present.get_attribute("data-state") == state
 
     def allowed(self) -> set[str]:
-        names = ("build", "run", "stop", "dispose", "kill", "resume")
-        parts = {name: self.part(f"action-{name}") for name in names}
-        return {name for name, one in parts.items() if one.is_visible() and one.is_enabled()}
+        # In one look: a button that vanishes between two questions would be waited for.
+        return set(self.root.locator("[data-wb^='action-']").evaluate_all(_CAN_BE_PRESSED))
 
     def tab(self, name: str) -> None:
         self.part(f"tab-{name}").click()

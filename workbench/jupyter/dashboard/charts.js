@@ -41,10 +41,16 @@ class Chart {
     this.begun = true;
     this.seen.disconnect();
     const { api, items } = await this.dashboard.needCharts();
-    if (this.dashboard.isGone || !this.element.isConnected) return;
+    if (!this.element.isConnected) return this.later();
     this.api = api;
     const item = items[this.name];
-    const views = await api.embed.embed_item(item, this.element);
+    let views;
+    try {
+      views = await api.embed.embed_item(item, this.element);
+    } catch (error) {
+      if (this.element.isConnected) throw error;
+      return this.later();
+    }
     if (this.dashboard.isGone) return;
     this.view = views.get_by_id(item.root_id);
     this.figure = this.view.model;
@@ -53,6 +59,12 @@ class Chart {
     for (const [source, data] of Object.entries(this.pending)) this.set(source, data);
     this.pending = {};
     if (this.span) this.window(...this.span);
+  }
+
+  // It was taken off the page meanwhile, by a close or by a cell out of sight: when it is back.
+  later() {
+    this.begun = false;
+    if (!this.dashboard.isGone) this.seen.observe(this.element);
   }
 
   source(name) {
