@@ -18,6 +18,9 @@ from workbench.runtime.dispatch import Dispatcher, Handlers
 from workbench.runtime.handling import Handling
 from workbench.runtime.runner import AsyncRunnerHandle, Pump
 
+# See tests/integration/test_node_kill.py.
+pytestmark = pytest.mark.no_cover
+
 
 def made(handler: Callable[[Any], None]) -> tuple[Dispatcher, Channels]:
     """Return a dispatcher that hands data events to a handler."""
