@@ -441,6 +441,10 @@ class Cache:
         self._accounts_at.setdefault(venue, []).append(account_id)
         self._account_of_client[client_id] = account_id
 
+    def account_of_client(self, client_id: str) -> AccountId | None:
+        """Return the account an execution client trades for, None if there is no such client."""
+        return self._account_of_client.get(ClientId(client_id))
+
     def put_account(self, venue: Venue, state: AccountState) -> None:
         """Keep an account's newest state; the first account of a venue is its default."""
         self._accounts[state.account_id] = state

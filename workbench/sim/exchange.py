@@ -54,6 +54,7 @@ from workbench.model.money import round_to_digits
 from workbench.model.reports import OrderStatusReport
 from workbench.runtime.clock import Clock
 from workbench.sim.answers import Answers
+from workbench.sim.arrivals import Arrivals
 from workbench.sim.desk import AUCTIONS, MatchingListener
 from workbench.sim.fee_models import FillFacts
 from workbench.sim.funding import Funding
@@ -77,6 +78,7 @@ class SimulatedExchange:
     Attributes:
         account: Its balances.
         times: When orders end.
+        arrivals: What is on its way here.
         held: What strategies hold.
     """
 
@@ -116,7 +118,7 @@ class SimulatedExchange:
             ContingencyActions(self._cancel_linked, self._resize_linked, self._release)
         )
         self._fee = settings.fee_model.fee
-        self._is_instant = settings.latency.is_zero
+        self.arrivals = Arrivals(settings.latency, clock, self.times, self._arrive, self._depart)
         self._listener = MatchingListener(
             self._accepted,
             self._rejected,
@@ -199,13 +201,10 @@ class SimulatedExchange:
 
     def execute(self, command: TradingCommand) -> None:
         """Take a command: at once, or after the latency."""
-        if self._is_instant:
-            self._arrive(command)
-            return
+        self.arrivals.send(command)
+
+    def _depart(self, command: TradingCommand) -> None:
         self._ending.update(order.client_order_id for order in self._to_cancel(command))
-        delay = self.settings.latency.delay_ns(command)
-        due = self._clock.timestamp_ns() + delay
-        self.times.alert("arrival", due, lambda _: self._arrive(command))
 
     def _arrive(self, command: TradingCommand) -> None:
         _ARRIVALS[type(command)](self, command)

@@ -41,6 +41,7 @@ from workbench.runtime.lanes import LaneName, Lanes
 from workbench.runtime.lifecycle import ComponentState
 from workbench.runtime.senders import Senders
 from workbench.trading.actor import Actor
+from workbench.trading.routes import Routes
 from workbench.trading.strategy import Strategy
 
 SHUTDOWN_ENDPOINT = "system.shutdown"
@@ -64,6 +65,7 @@ class TradingCore:
         actors: The actors and strategies, in the order they were added.
         log: The event log.
         is_in_use: Whether it runs or is about to; its strategies cannot join another one.
+        routes: To which account a strategy's orders go.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class TradingCore:
         self.actors: list[Actor] = []
         self.is_in_use = False
         self.cache = Cache()
+        self.routes = Routes(self.cache.account_of_client)
         self.bus = MessageBus()
         self.log = EventLog(log_limit)
         self.portfolio = Portfolio(self.cache)

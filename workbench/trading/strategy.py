@@ -16,7 +16,6 @@ from workbench.model.commands import (
 from workbench.model.enums import OrderSide, parse_enum
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import (
-    AccountId,
     ClientId,
     ClientOrderIds,
     ComponentId,
@@ -31,6 +30,7 @@ from workbench.model.positions import Position
 from workbench.runtime.lifecycle import ComponentState
 from workbench.trading.actor import ROOTS, Actor, not_added
 from workbench.trading.order_factory import OrderFactory
+from workbench.trading.routes import Route
 
 if TYPE_CHECKING:
     from workbench.trading.core import TradingCore
@@ -198,8 +198,8 @@ class Strategy(Actor):
         core.cache.add_order(order)
         if order.terms.quote_quantity is not None:
             core.risk.size_in_units(order)
-        if not self.may_send(order):
-            core.senders.exec_event.send(self.denial(order))
+        route = self._admit((order,), client_id, account_id)
+        if route is None:
             return
         core.lanes.risk_commands.put(
             SubmitOrder(
@@ -208,7 +208,7 @@ class Strategy(Actor):
                 client_order_id=order.client_order_id,
                 order=order.to_initialized(),
                 client_id=None if client_id is None else ClientId(client_id),
-                account_id=None if account_id is None else AccountId(account_id),
+                account_id=route.account_id,
                 ts_init=core.clock.timestamp_ns(),
             )
         )
@@ -238,9 +238,8 @@ class Strategy(Actor):
             core.cache.add_order(order)
             if order.terms.quote_quantity is not None:
                 core.risk.size_in_units(order)
-        if not all(self.may_send(order) for order in order_list):
-            for order in order_list:
-                core.senders.exec_event.send(self.denial(order))
+        route = self._admit(tuple(order_list), client_id, account_id)
+        if route is None:
             return
         core.lanes.risk_commands.put(
             SubmitOrderList(
@@ -249,7 +248,7 @@ class Strategy(Actor):
                 order_list_id=order_list.order_list_id,
                 orders=tuple(order.to_initialized() for order in order_list),
                 client_id=None if client_id is None else ClientId(client_id),
-                account_id=None if account_id is None else AccountId(account_id),
+                account_id=route.account_id,
                 ts_init=core.clock.timestamp_ns(),
             )
         )
@@ -417,11 +416,28 @@ class Strategy(Actor):
 
     def denial(self, order: Order | e.OrderInitialized) -> e.OrderDenied:
         """Return what refuses an order that may not leave any more."""
-        return e.OrderDenied(
-            code="STRATEGY_STOPPED",
-            reason=f"{self.component_id} is {self.state.value}; only reduce-only orders pass now",
-            **e.about(order, self.core.clock.timestamp_ns()),
-        )
+        reason = f"{self.component_id} is {self.state.value}; only reduce-only orders pass now"
+        return self._denied(order, "STRATEGY_STOPPED", reason)
+
+    def _denied(self, order: Order | e.OrderInitialized, code: str, reason: str) -> e.OrderDenied:
+        fields = e.about(order, self.core.clock.timestamp_ns())
+        return e.OrderDenied(code=code, reason=reason, **fields)
+
+    def _admit(
+        self, orders: Sequence[Order], client_id: str | None, account_id: str | None
+    ) -> Route | None:
+        """Return where orders go that are submitted together; None if nowhere, which is told."""
+        core = self.core
+        if not all(map(self.may_send, orders)):
+            denials = [self.denial(order) for order in orders]
+        else:
+            route = core.routes.find(orders[0], client_id, account_id)
+            if not route.code:
+                return route
+            denials = [self._denied(order, route.code, route.reason) for order in orders]
+        for denial in denials:
+            core.senders.exec_event.send(denial)
+        return None
 
     # Callbacks, to be overridden
 
