@@ -23,7 +23,7 @@ from workbench.trading import Strategy, TradingCore
 D = Decimal
 PAIR = CurrencyPair.define("AUD/USD.SIM")
 OTHER = CurrencyPair.define("EUR/USD.SIM")
-ACCOUNT = AccountId("SIM-001")
+ACCOUNT = AccountId("SIM-PAPER")
 
 
 class Broker(ExecutionClient):

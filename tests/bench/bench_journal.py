@@ -63,7 +63,7 @@ def messages(count: int) -> Iterator[tuple[str, Any]]:
 
     rng = random.Random(1)
     pair = CurrencyPair.define("AUD/USD.SIM")
-    account = AccountId("SIM-001")
+    account = AccountId("SIM-PAPER")
     yield "instrument", pair
     yield (
         "event",
@@ -174,7 +174,7 @@ def run(rate: int | None) -> None:
         folder = Path(name)
         bare_p50, bare_p99 = bare(folder)
         account = TradedAccount(
-            client_id=ClientId("SIM"), venue=Venue("SIM"), account_id=AccountId("SIM-001")
+            client_id=ClientId("SIM"), venue=Venue("SIM"), account_id=AccountId("SIM-PAPER")
         )
         items = list(messages(EVENTS))
         journal = open_journal(folder / "single")

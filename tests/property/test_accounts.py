@@ -82,7 +82,7 @@ def as_fill(deal: Deal, number: int = 0) -> OrderFilled:
         **ids,
         strategy_id=StrategyId(deal.strategy),
         instrument_id=deal.instrument.id,
-        account_id=AccountId("SIM-001"),
+        account_id=AccountId("SIM-PAPER"),
         side=deal.side,
         order_type=OrderType.MARKET,
         quantity=deal.quantity,
@@ -170,7 +170,7 @@ def test_a_margin_balance_is_the_start_and_what_was_realised(
     start = {"USDT": D(1000), "USD": D(2000), "BTC": D(3)}
     leverage = D(4)
     account = MarginAccount(
-        AccountId("SIM-001"),
+        AccountId("SIM-PAPER"),
         [Money.parse(f"{amount} {code}") for code, amount in start.items()],
         leverage=leverage,
         order_management=OrderManagement.HEDGING if hedged else OrderManagement.NETTING,
@@ -199,7 +199,7 @@ def test_a_margin_balance_is_the_start_and_what_was_realised(
 def test_a_cash_balance_is_the_start_and_the_flows_less_commissions(
     given_deals: list[Deal],
 ) -> None:
-    account = CashAccount(AccountId("SIM-001"), [Money.parse("1000 USD"), Money.parse("5 EUR")])
+    account = CashAccount(AccountId("SIM-PAPER"), [Money.parse("1000 USD"), Money.parse("5 EUR")])
     expected = {"USD": D(1000), "EUR": D(5)}
     for deal in given_deals:
         account.apply_fill(deal.instrument, as_fill(deal))
@@ -226,7 +226,7 @@ def test_in_one_currency_a_balance_is_the_start_and_every_profit_at_its_rate(
         return None if known is None else amount * known
 
     account = MarginAccount(
-        AccountId("SIM-001"), [Money.parse("1000 USD")], base_currency=usd, convert=convert
+        AccountId("SIM-PAPER"), [Money.parse("1000 USD")], base_currency=usd, convert=convert
     )
     desk = Desk()
     for deal in given_deals:
@@ -247,7 +247,7 @@ def test_in_one_currency_a_balance_is_the_start_and_every_profit_at_its_rate(
 def test_funding_moves_a_balance_by_what_the_positions_pay_net(
     given_deals: list[Deal], rate: Decimal, mark: Decimal
 ) -> None:
-    account = MarginAccount(AccountId("SIM-001"), [Money.parse("1 USDT"), Money.parse("1 BTC")])
+    account = MarginAccount(AccountId("SIM-PAPER"), [Money.parse("1 USDT"), Money.parse("1 BTC")])
     held: dict[str, Decimal] = {}
     for deal in given_deals:
         account.apply_fill(deal.instrument, as_fill(deal))
@@ -290,7 +290,7 @@ def locked(account: Account) -> dict[str, Decimal]:
 
 @given(orders=ORDERS)
 def test_a_cash_account_locks_what_risk_is_told_that_orders_need(orders: list[Resting]) -> None:
-    account = CashAccount(AccountId("SIM-001"), [Money.parse("1000 USD")])
+    account = CashAccount(AccountId("SIM-PAPER"), [Money.parse("1000 USD")])
     expected: dict[str, Decimal] = {}
     for number, order in enumerate(orders):
         need = account_need(account.state(1), order.instrument, order.signed, order.price)
@@ -314,7 +314,7 @@ def test_a_cash_account_locks_what_risk_is_told_that_orders_need(orders: list[Re
 def test_a_margin_account_locks_what_risk_is_told_that_orders_add(
     given_deals: list[Deal], orders: list[Resting]
 ) -> None:
-    account = MarginAccount(AccountId("SIM-001"), [Money.parse("1 USDT")], leverage=D(3))
+    account = MarginAccount(AccountId("SIM-PAPER"), [Money.parse("1 USDT")], leverage=D(3))
     held: dict[tuple[str, str], Decimal] = {}
     for deal in given_deals:
         account.apply_fill(deal.instrument, as_fill(deal))
@@ -353,7 +353,9 @@ def test_a_margin_account_locks_what_risk_is_told_that_orders_add(
 def test_equity_is_the_start_and_total_profit_in_one_currency_too(
     given_deals: list[Deal], bids: tuple[Decimal, Decimal, Decimal]
 ) -> None:
-    account = MarginAccount(AccountId("SIM-001"), [Money.parse("1000 USDT"), Money.parse("3 BTC")])
+    account = MarginAccount(
+        AccountId("SIM-PAPER"), [Money.parse("1000 USDT"), Money.parse("3 BTC")]
+    )
     desk = Desk()
     portfolio = desk.portfolio
     for instrument, bid in zip(TRADED, bids, strict=True):
@@ -379,5 +381,5 @@ def test_equity_is_the_start_and_total_profit_in_one_currency_too(
     assert abs(sum(by_strategy) - profit) <= D("1e-9")
     by_instrument = [portfolio.total_pnl(one.id, currency="USD")["USD"] for one in TRADED]
     assert abs(sum(by_instrument) - profit) <= D("1e-9")
-    assert portfolio.equity(venue_of(LINEAR.id)) == portfolio.equity(account_id="SIM-001")
+    assert portfolio.equity(venue_of(LINEAR.id)) == portfolio.equity(account_id="SIM-PAPER")
     assert portfolio.missing_prices() == []

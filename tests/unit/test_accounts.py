@@ -38,7 +38,7 @@ def fill(
         "strategy_id": strategy,
         "instrument_id": instrument.id,
         "client_order_id": ONE,
-        "account_id": "SIM-001",
+        "account_id": "SIM-PAPER",
         "venue_order_id": "V-1",
         "trade_id": "T-1",
     }
@@ -61,7 +61,7 @@ def balances(account: CashAccount | MarginAccount) -> dict[str, tuple[Decimal, D
 
 
 def test_a_cash_account_moves_both_currencies_of_a_pair_and_the_commission() -> None:
-    account = CashAccount(AccountId("SIM-001"), money("100 USD"))
+    account = CashAccount(AccountId("SIM-PAPER"), money("100 USD"))
     account.apply_fill(PAIR, fill(PAIR, "buy", 10, "2", "1"))
     account.apply_fill(PAIR, fill(PAIR, "sell", 4, "3", "1", "EUR"))
     assert balances(account) == {
@@ -73,13 +73,13 @@ def test_a_cash_account_moves_both_currencies_of_a_pair_and_the_commission() -> 
 
 def test_a_cash_account_exchanges_money_for_shares() -> None:
     share = Equity.define("ACME.SIM")
-    account = CashAccount(AccountId("SIM-001"), money("100 USD"))
+    account = CashAccount(AccountId("SIM-PAPER"), money("100 USD"))
     account.apply_fill(share, fill(share, "buy", 10, "2"))
     assert balances(account) == {"USD": (D(80), D(0))}
 
 
 def test_a_margin_account_moves_by_what_is_realised_per_strategy() -> None:
-    account = MarginAccount(AccountId("SIM-001"), money("100 USD"), leverage=D(5))
+    account = MarginAccount(AccountId("SIM-PAPER"), money("100 USD"), leverage=D(5))
     account.apply_fill(PAIR, fill(PAIR, "buy", 10, "2", "1"))
     assert balances(account)["USD"] == (D(99), D("0.2"))
     account.apply_fill(PAIR, fill(PAIR, "sell", 10, "3", strategy="S-2"))
@@ -93,7 +93,7 @@ def test_a_margin_account_moves_by_what_is_realised_per_strategy() -> None:
 
 def test_an_inverse_contract_settles_in_its_base_currency() -> None:
     perp = CryptoPerpetual.define("BTC/USD-PERP.SIM", is_inverse=True, quantity_increment=1)
-    account = MarginAccount(AccountId("SIM-001"), money("1 BTC"))
+    account = MarginAccount(AccountId("SIM-PAPER"), money("1 BTC"))
     account.apply_fill(perp, fill(perp, "buy", 100, "50"))
     account.apply_fill(perp, fill(perp, "sell", 100, "100"))
     assert balances(account)["BTC"] == (D(2), D(0))
@@ -111,7 +111,7 @@ def test_an_inverse_contract_settles_in_its_base_currency() -> None:
 def test_a_resting_order_locks_what_it_would_tie_up(
     kind: type[CashAccount | MarginAccount], signed: int, unit: str, locked: Decimal
 ) -> None:
-    account = kind(AccountId("SIM-001"), money("100 USD"), leverage=D(2))
+    account = kind(AccountId("SIM-PAPER"), money("100 USD"), leverage=D(2))
     account.lock_order(ONE, ME, PAIR, D(signed), D(2))
     account.lock_order(TWO, ME, PAIR, D(signed), D(2))
     assert balances(account)[unit][1] == 2 * locked
@@ -125,10 +125,10 @@ def test_a_resting_order_locks_what_it_would_tie_up(
 
 def test_selling_shares_and_instruments_without_margin_lock_nothing() -> None:
     share = Equity.define("ACME.SIM")
-    cash = CashAccount(AccountId("SIM-001"), money("100 USD"))
+    cash = CashAccount(AccountId("SIM-PAPER"), money("100 USD"))
     cash.lock_order(ONE, ME, share, D(-10), D(2))
     assert not cash.unlock_order(ONE)
-    margin = MarginAccount(AccountId("SIM-001"), money("100 USD"))
+    margin = MarginAccount(AccountId("SIM-PAPER"), money("100 USD"))
     margin.lock_order(ONE, ME, share, D(10), D(2))
     assert not margin.unlock_order(ONE)
     margin.apply_fill(share, fill(share, "buy", 10, "2"))
@@ -136,7 +136,7 @@ def test_selling_shares_and_instruments_without_margin_lock_nothing() -> None:
 
 
 def test_money_may_be_rounded_to_the_currencys_digits() -> None:
-    account = MarginAccount(AccountId("SIM-001"), money("100 USD"), round_money=True)
+    account = MarginAccount(AccountId("SIM-PAPER"), money("100 USD"), round_money=True)
     account.apply_fill(PAIR, fill(PAIR, "buy", 3, "1.111", "0.125"))
     account.apply_fill(PAIR, fill(PAIR, "sell", 3, "1.222", "0.135"))
     # -0.12, then 0.333 - 0.14 = 0.193, rounded.
@@ -145,13 +145,13 @@ def test_money_may_be_rounded_to_the_currencys_digits() -> None:
 
 def test_starting_balances_must_be_there_and_not_negative() -> None:
     with pytest.raises(ConfigError, match="needs a starting balance"):
-        CashAccount(AccountId("SIM-001"), [])
+        CashAccount(AccountId("SIM-PAPER"), [])
     with pytest.raises(ConfigError, match="must not be negative"):
-        CashAccount(AccountId("SIM-001"), money("-1 USD"))
+        CashAccount(AccountId("SIM-PAPER"), money("-1 USD"))
 
 
 def test_in_a_margin_account_orders_lock_what_they_add_to_the_position() -> None:
-    account = MarginAccount(AccountId("SIM-001"), money("100 USD"))
+    account = MarginAccount(AccountId("SIM-PAPER"), money("100 USD"))
     pair = CurrencyPair.define("AUD/USD.SIM", margin_init="0.1")
     account.apply_fill(pair, fill(pair, "buy", 10, "1"))
 

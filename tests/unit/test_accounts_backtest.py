@@ -200,7 +200,7 @@ def test_two_venues_keep_two_accounts_and_the_portfolio_sums_them_in_one_currenc
     portfolio = plans[0].portfolio
     assert portfolio.equity("SIM") == {"USDT": D("109.9")}
     assert portfolio.equity("AWAY") == {"USD": D(125), "EUR": D(100)}
-    assert portfolio.realized_pnl(account_id="SIM-001") == {"USDT": D("-0.1")}
+    assert portfolio.realized_pnl(account_id="SIM-PAPER") == {"USDT": D("-0.1")}
     assert portfolio.missing_rates("USD") == ["USDT/USD"]
     portfolio.rates.fix("USDT", "USD", 1)
     assert portfolio.equity(currency="USD") == {"USD": D("109.9") + 125 + 125}

@@ -51,7 +51,7 @@ CASE_10 = (
 def test_position_account_and_portfolio_realise_the_same(
     deals: tuple[Deal, ...], realized: tuple[str, ...], held: str
 ) -> None:
-    account = MarginAccount(AccountId("SIM-001"), [Money.parse("1_000_000 USD")])
+    account = MarginAccount(AccountId("SIM-PAPER"), [Money.parse("1_000_000 USD")])
     portfolio = Portfolio(Cache())
     positions: list[Position] = []
     ids: Any = {"client_order_id": "O", "venue_order_id": "V", "trade_id": "T"}
@@ -89,6 +89,6 @@ def test_position_account_and_portfolio_realise_the_same(
             portfolio.add_realized(positions[-1], positions[-1].realized_pnl - was)
         wanted = pytest.approx(D(expected), abs=D("5e-9"))
         assert sum(position.realized_pnl for position in positions) == wanted
-        assert portfolio.realized_pnl(account_id="SIM-001")["USD"] == wanted
+        assert portfolio.realized_pnl(account_id="SIM-PAPER")["USD"] == wanted
         assert account.state(1).balances[0].total - 1_000_000 == wanted
     assert positions[-1].signed_quantity == D(held)

@@ -29,7 +29,7 @@ from workbench.model.instruments import CryptoPerpetual, CurrencyPair, Equity, F
 from workbench.model.money import Currency, Money, currency
 
 D = Decimal
-NAME, ME = AccountId("SIM-001"), StrategyId("S-1")
+NAME, ME = AccountId("SIM-PAPER"), StrategyId("S-1")
 ONE, TWO = ClientOrderId("O-1"), ClientOrderId("O-2")
 LONG, SHORT = PositionId("P-LONG"), PositionId("P-SHORT")
 USD, JPY, EUR, BTC = map(currency, ("USD", "JPY", "EUR", "BTC"))

@@ -276,7 +276,7 @@ def test_settings_reach_the_venue_and_the_instrument(
     out = capsys.readouterr().out
     assert "events                   10" in out
     account = (here / "results" / "account.csv").read_text().splitlines()
-    assert account[1] == "2026-01-05T00:10:00Z,SIM-001,USDT,5000,0,5000"
+    assert account[1] == "2026-01-05T00:10:00Z,SIM-PAPER,USDT,5000,0,5000"
     commission = Decimal((here / "results" / "fills.csv").read_text().splitlines()[1].split(",")[8])
     price = Decimal((here / "results" / "fills.csv").read_text().splitlines()[1].split(",")[7])
     assert commission == price * Decimal("0.01")

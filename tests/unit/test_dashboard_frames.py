@@ -307,7 +307,7 @@ def position(**more: Any) -> PositionRow:
     fields: dict[str, Any] = {
         "position_id": "P-1",
         "strategy_id": "S-001",
-        "account_id": "SIM-001",
+        "account_id": "SIM-PAPER",
         "instrument_id": "BTC/USDT.SIM",
         "side": "long",
         "quantity": Decimal("2"),
@@ -377,10 +377,14 @@ def test_margins_stand_below_the_balances_of_their_account() -> None:
         instrument_id="XBT.SIM", currency="USDT", initial=Decimal(10), maintenance=Decimal(5)
     )
     account = AccountRow(
-        account_id="SIM-001", account_type="margin", ts=NOON, balances=(balance,), margins=(margin,)
+        account_id="SIM-PAPER",
+        account_type="margin",
+        ts=NOON,
+        balances=(balance,),
+        margins=(margin,),
     )
     shown = [cells for _, _, cells in tables.account_rows((account,))]
-    assert shown[0] == ("SIM-001", "USDT", "1,000", "10", "990")
+    assert shown[0] == ("SIM-PAPER", "USDT", "1,000", "10", "990")
     assert shown[1][1:4] == ("margin of XBT.SIM", "", "10 USDT")
 
 

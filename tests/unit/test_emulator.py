@@ -34,7 +34,7 @@ from workbench.trading import Strategy, TradingCore
 
 D = Decimal
 PAIR = CurrencyPair.define("AUD/USD.SIM", price_increment="0.01", quantity_increment="1")
-ACCOUNT = AccountId("SIM-001")
+ACCOUNT = AccountId("SIM-PAPER")
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 SIMPLE = Capabilities(

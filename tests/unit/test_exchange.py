@@ -852,7 +852,7 @@ def test_two_venues_have_accounts_of_their_own() -> None:
     assert engine.error is None
     cache = engine.core.cache
     totals = {a.account_id: a.balances[0].total for a in cache.accounts()}
-    assert totals == {"SIM-001": 100, "OTHER-001": D("199.8")}
+    assert totals == {"SIM-PAPER": 100, "OTHER-PAPER": D("199.8")}
     assert script.fills() == [(D(10), D("1.1")), (D(10), D("2.0"))]
 
 

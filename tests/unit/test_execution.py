@@ -130,14 +130,14 @@ def test_a_commission_in_another_currency_is_no_part_of_the_positions_profit() -
 def test_what_comes_from_an_unknown_account_or_is_no_event_is_an_error() -> None:
     setup = Setup()
     state = e.AccountState(
-        account_id=AccountId("OTHER-001"),
+        account_id=AccountId("OTHER-PAPER"),
         account_type=AccountType.CASH,
         base_currency=None,
         balances=(),
         ts_event=1,
         ts_init=1,
     )
-    with pytest.raises(ClientError, match="no execution client holds account OTHER-001"):
+    with pytest.raises(ClientError, match="no execution client holds account OTHER-PAPER"):
         setup.tell(state)
     with pytest.raises(ConfigError, match="str is not an execution event"):
         setup.tell("x")

@@ -61,11 +61,11 @@ def test_a_client_that_does_not_trade_for_the_account_is_refused() -> None:
     setup = two()
     order = setup.submit(client_id="FIRST", account_id=SECOND)
     assert order.reason == (
-        "CLIENT_UNKNOWN: execution client 'FIRST' trades for account SIM-001, not for SIM-002"
+        "CLIENT_UNKNOWN: execution client 'FIRST' trades for account SIM-PAPER, not for SIM-002"
     )
     order = setup.submit(account_id="SIM-003")
     assert order.reason == (
-        "ACCOUNT_MISSING: account SIM-003 has not told its balances; known: SIM-001, SIM-002"
+        "ACCOUNT_MISSING: account SIM-003 has not told its balances; known: SIM-002, SIM-PAPER"
     )
     assert sent(setup) == [0, 0, 0]
 

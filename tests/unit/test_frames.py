@@ -16,7 +16,7 @@ from workbench.node import frames
 
 def state(total: str, locked: str, ts: int) -> AccountState:
     return AccountState(
-        account_id=AccountId("SIM-001"),
+        account_id=AccountId("SIM-PAPER"),
         account_type=wb.AccountType.CASH,
         base_currency=None,
         balances=(
@@ -49,7 +49,7 @@ def test_a_fill_tells_its_account_and_every_position_it_moved() -> None:
     quotes = [wb.Quote(pair.id, 1.0, 1.1, 1e6, 1e6, ts, ts) for ts in (1, 2)]
     result = wb.backtest(Turns(), quotes, instrument=pair, progress=False)
     assert result.fills["position_id"].tolist() == ["P-Turns-001-1", "P-Turns-001-1, P-Turns-001-2"]
-    assert set(result.fills["account_id"]) == set(result.positions["account_id"]) == {"SIM-001"}
+    assert set(result.fills["account_id"]) == set(result.positions["account_id"]) == {"SIM-PAPER"}
 
 
 def test_what_is_free_is_exact_whatever_the_callers_context_is() -> None:

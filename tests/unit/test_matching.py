@@ -93,7 +93,7 @@ def test_a_query_of_an_open_order_is_answered_with_a_report() -> None:
     state = asyncio.run(venue.client.venue_state())
     (report,) = state.orders
     assert (report.status, report.filled_quantity) == (OrderStatus.PARTIALLY_FILLED, 4)
-    assert state.account.account_id == "SIM-001"
+    assert state.account.account_id == "SIM-PAPER"
     before = len(venue.sent)
     venue.client.query_order(c.QueryOrder(**venue.about(2)))
     assert len(venue.sent) == before

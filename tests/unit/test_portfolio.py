@@ -34,7 +34,7 @@ class Book:
         self.cache.put_account(
             Venue("SIM"),
             e.AccountState(
-                account_id=AccountId("SIM-001"),
+                account_id=AccountId("SIM-PAPER"),
                 account_type=kind,
                 base_currency=None,
                 balances=(e.Balance(currency("USD"), D(100), D(30)),),
@@ -49,7 +49,7 @@ class Book:
         ids: Any = {
             "position_id": f"P-{owner}-{instrument.id}",
             "strategy_id": owner,
-            "account_id": f"{instrument.venue}-001",
+            "account_id": f"{instrument.venue}-PAPER",
         }
         position = Position(**ids, instrument=instrument, entry=side)
         position.apply(side, D(abs(quantity)), D(price), D(1), 1)
@@ -159,7 +159,7 @@ def test_the_cache_answers_for_what_it_does_not_hold() -> None:
     assert cache.bar("NO/PE.SIM-1-minute-last") is None
     assert cache.order("O-1") is None
     assert cache.position("P-1") is None
-    assert cache.account("SIM-001") is None
+    assert cache.account("SIM-PAPER") is None
     assert cache.account_at("SIM") is None
     assert cache.net_quantity("NO/PE.SIM", "S-1") == 0
 
@@ -175,4 +175,4 @@ def test_the_cache_files_positions_and_accounts() -> None:
     cache.close_position(own)
     assert cache.positions_open(instrument_id=PAIR.id, strategy_id="S-2") == []
     assert cache.net_quantity(PAIR.id) == 10
-    assert cache.accounts() == [cache.account("SIM-001")]
+    assert cache.accounts() == [cache.account("SIM-PAPER")]

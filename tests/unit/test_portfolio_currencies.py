@@ -56,7 +56,7 @@ class Books:
         kind: AccountType = AccountType.MARGIN,
     ) -> None:
         state = e.AccountState(
-            account_id=AccountId(f"{venue}-001"),
+            account_id=AccountId(f"{venue}-PAPER"),
             account_type=kind,
             base_currency=None,
             balances=(e.Balance(currency(unit), D(amount), D(1)),),
@@ -72,7 +72,7 @@ class Books:
         position = Position(
             position_id=PositionId(f"P-{self.count}"),
             strategy_id=StrategyId(owner),
-            account_id=AccountId(f"{instrument.venue}-001"),
+            account_id=AccountId(f"{instrument.venue}-PAPER"),
             instrument=instrument,
             entry=side,
         )
@@ -118,7 +118,7 @@ def test_amounts_come_by_currency_over_all_accounts(books: Books) -> None:
 
 def test_an_answer_is_narrowed_down_by_account_venue_strategy_or_instrument(books: Books) -> None:
     portfolio = books.portfolio
-    for at in ({"venue": "FX"}, {"account_id": "FX-001"}, {"strategy_id": "S-1", "venue": "FX"}):
+    for at in ({"venue": "FX"}, {"account_id": "FX-PAPER"}, {"strategy_id": "S-1", "venue": "FX"}):
         narrowed: Any = at
         assert portfolio.realized_pnl(**narrowed) == {"JPY": D(-1)}
         assert portfolio.unrealized_pnl(**narrowed) == {"JPY": D(900)}
@@ -126,15 +126,15 @@ def test_an_answer_is_narrowed_down_by_account_venue_strategy_or_instrument(book
         assert portfolio.net_exposure(**narrowed) == {"JPY": D(10_900)}
         assert portfolio.net_exposures(**narrowed) == {YEN.id: D(10_900)}
     assert portfolio.realized_pnl(strategy_id="S-2") == {"BTC": D(-1)}
-    assert portfolio.equity(account_id="COIN-001") == portfolio.equity("COIN") == {"BTC": D(1)}
-    assert portfolio.equity("FX", account_id="COIN-001") == {}
+    assert portfolio.equity(account_id="COIN-PAPER") == portfolio.equity("COIN") == {"BTC": D(1)}
+    assert portfolio.equity("FX", account_id="COIN-PAPER") == {}
     assert portfolio.margins("COIN") == {}
     assert portfolio.net_position(YEN.id) == portfolio.net_position(YEN.id, "S-1") == 100
-    assert portfolio.net_position(YEN.id, account_id="FX-001") == 100
-    assert portfolio.net_position(YEN.id, account_id="COIN-001") == 0
+    assert portfolio.net_position(YEN.id, account_id="FX-PAPER") == 100
+    assert portfolio.net_position(YEN.id, account_id="COIN-PAPER") == 0
     assert not portfolio.is_flat()
     assert portfolio.is_flat(YEN.id, "S-2")
-    assert portfolio.is_flat(account_id="NONE-001")
+    assert portfolio.is_flat(account_id="NONE-PAPER")
     assert not portfolio.is_flat(venue="CASH")
 
 
@@ -222,7 +222,7 @@ def test_rates_of_ones_own_may_be_given() -> None:
 
 def test_realised_profit_is_kept_by_account_where_two_trade_one_instrument() -> None:
     books = Books()
-    for account, amount in (("FX-001", 5), ("FX-002", -2)):
+    for account, amount in (("FX-PAPER", 5), ("FX-002", -2)):
         position = Position(
             position_id=PositionId(f"P-{account}"),
             strategy_id=StrategyId("S-1"),
@@ -232,7 +232,7 @@ def test_realised_profit_is_kept_by_account_where_two_trade_one_instrument() -> 
         )
         books.portfolio.add_realized(position, D(amount))
         books.portfolio.add_realized(position, D(amount))
-    assert books.portfolio.realized_pnl(account_id="FX-001") == {"USD": D(10)}
+    assert books.portfolio.realized_pnl(account_id="FX-PAPER") == {"USD": D(10)}
     assert books.portfolio.realized_pnl(account_id="FX-002") == {"USD": D(-4)}
     assert books.portfolio.realized_pnl(EURO.id, "S-1") == {"USD": D(6)}
     assert books.portfolio.missing_rates("EUR") == ["BTC/EUR", "JPY/EUR", "USD/EUR"]

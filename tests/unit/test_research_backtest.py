@@ -154,7 +154,7 @@ def test_venues_default_to_one_margin_account_of_a_million_each() -> None:
     data = {BTC: wb.sample_quotes(5), EUR: wb.sample_quotes(5, start_price=1.0)}
     result = wb.backtest(Counter(), data, instrument=[BTC, EUR])
     accounts = result.account
-    assert list(accounts["account_id"]) == ["FX-001", "SIM-001"]
+    assert list(accounts["account_id"]) == ["FX-PAPER", "SIM-PAPER"]
     assert set(accounts["total"]) == {Decimal(1_000_000)}
 
 
@@ -419,6 +419,6 @@ def test_an_account_that_ends_below_zero_is_warned_of() -> None:
     venue = wb.SimulatedVenue(fee_model=wb.FixedFeeModel(commission="2 BTC"))
     result = wb.backtest(Buys(), data, instrument=pair, venue=venue)
     assert result.warnings == [
-        "SIM-001 ends with -2.00000000 BTC: it lost or was charged more than it had; what is in a"
+        "SIM-PAPER ends with -2.00000000 BTC: it lost or was charged more than it had; what is in a"
         " currency that nothing settles in is part of no profit"
     ]

@@ -198,7 +198,7 @@ def test_positions_side_by_side_are_each_closed_at_their_own_side(
             held[name] = Position(
                 position_id=PositionId(name),
                 strategy_id=StrategyId("S"),
-                account_id=AccountId("SIM-001"),
+                account_id=AccountId("SIM-PAPER"),
                 instrument=instrument,
                 entry=OrderSide(side),
             )

@@ -68,7 +68,7 @@ class Desk:
         self.cache.put_account(
             Venue("SIM"),
             e.AccountState(
-                account_id=AccountId("SIM-001"),
+                account_id=AccountId("SIM-PAPER"),
                 account_type=AccountType(kind),
                 base_currency=None,
                 leverage=D(2),
@@ -83,7 +83,7 @@ class Desk:
         position = Position(
             position_id=f"P-{owner}-{instrument.id}",  # type: ignore[arg-type]
             strategy_id=owner,
-            account_id=AccountId("SIM-001"),
+            account_id=AccountId("SIM-PAPER"),
             instrument=instrument,
             entry=side,
         )
@@ -143,7 +143,7 @@ class Desk:
         self.risk.on_event(event)
 
     def accept(self, order: Order) -> Order:
-        account = AccountId("SIM-001")
+        account = AccountId("SIM-PAPER")
         self.apply(order, e.OrderSubmitted, account_id=account)
         self.apply(order, e.OrderAccepted, account_id=account, venue_order_id="V-1")
         return order
@@ -152,7 +152,7 @@ class Desk:
         self.apply(
             order,
             e.OrderFilled,
-            account_id="SIM-001",
+            account_id="SIM-PAPER",
             venue_order_id="V-1",
             trade_id=f"T-{order.filled_quantity}",
             side=order.side,
@@ -319,21 +319,21 @@ def test_margin_counts_every_order_until_the_account_shows_it() -> None:
     order = desk.buy(300, "1.0")
     assert desk.submit(order) == ""
     assert desk.submit(desk.buy(300, "1.0")) == "INSUFFICIENT_FUNDS"
-    desk.apply(order, e.OrderSubmitted, account_id="SIM-001")
+    desk.apply(order, e.OrderSubmitted, account_id="SIM-PAPER")
     # On its way the account does not show it yet.
     assert desk.submit(desk.buy(300, "1.0")) == "INSUFFICIENT_FUNDS"
-    desk.apply(order, e.OrderAccepted, account_id="SIM-001", venue_order_id="V-1")
+    desk.apply(order, e.OrderAccepted, account_id="SIM-PAPER", venue_order_id="V-1")
     assert desk.submit(desk.buy(300, "1.0")) == ""
 
 
 @pytest.mark.parametrize(
-    "end", [(e.OrderRejected, {"account_id": "SIM-001", "reason": "no"}), (e.OrderCanceled, {})]
+    "end", [(e.OrderRejected, {"account_id": "SIM-PAPER", "reason": "no"}), (e.OrderCanceled, {})]
 )
 def test_what_an_order_claims_is_free_again_when_it_is_over(end: Any) -> None:
     desk = Desk(balance="25 USD")
     order = desk.buy(500, "1.0")
     assert desk.submit(order) == ""
-    desk.apply(order, e.OrderSubmitted, account_id="SIM-001")
+    desk.apply(order, e.OrderSubmitted, account_id="SIM-PAPER")
     desk.apply(order, end[0], **end[1])
     assert desk.submit(desk.buy(500, "1.0")) == ""
 
@@ -342,7 +342,7 @@ def test_a_modify_that_is_refused_leaves_what_an_order_on_its_way_claims() -> No
     desk = Desk("cash", "100 USD")
     order = desk.buy(90, "1.0")
     assert desk.submit(order) == ""
-    desk.apply(order, e.OrderSubmitted, account_id="SIM-001")
+    desk.apply(order, e.OrderSubmitted, account_id="SIM-PAPER")
     assert desk.modify(order, quantity=D(80)) == "ORDER_NOT_OPEN"
     desk.risk.on_event(desk.events[-1])
     assert desk.submit(desk.buy(90, "1.0")) == "INSUFFICIENT_FUNDS"
@@ -352,7 +352,7 @@ def test_a_partial_fill_leaves_the_rest_claimed() -> None:
     desk = Desk(balance="25 USD")
     order = desk.buy(400)  # 400 x 1.1 x 0.05 = 22
     assert desk.submit(order) == ""
-    desk.apply(order, e.OrderSubmitted, account_id="SIM-001")
+    desk.apply(order, e.OrderSubmitted, account_id="SIM-PAPER")
     desk.fill(order, 300)  # 5.5 stay claimed
     assert desk.submit(desk.buy(400, "1.0")) == "INSUFFICIENT_FUNDS"
     assert desk.submit(desk.buy(390, "1.0")) == ""
@@ -505,7 +505,7 @@ def test_a_modification_needs_funds_for_what_it_adds() -> None:
     desk.account("cash", "50 USD")  # what its lock leaves
     assert desk.modify(order, quantity=D(110)) == "INSUFFICIENT_FUNDS"
     assert desk.events[-1].reason == (
-        "needs 60.0 USD beyond the 50.0 it ties up; 50 USD of SIM-001 is free"
+        "needs 60.0 USD beyond the 50.0 it ties up; 50 USD of SIM-PAPER is free"
     )
     assert desk.modify(order, price=D("2.1")) == "INSUFFICIENT_FUNDS"
     desk.fill(order, 20)

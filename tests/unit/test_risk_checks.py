@@ -312,7 +312,7 @@ def test_a_cash_account_of_a_million_cannot_buy_for_ten() -> None:
         starting_balances=["1_000_000 USD"],
     )
     assert outcome.codes == ["INSUFFICIENT_FUNDS"]
-    assert outcome.denials[0].reason == ("needs 10201000.00 USD; 1000000 USD of SIM-001 is free")
+    assert outcome.denials[0].reason == ("needs 10201000.00 USD; 1000000 USD of SIM-PAPER is free")
     assert outcome.commands == []
 
 

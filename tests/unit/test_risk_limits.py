@@ -233,14 +233,14 @@ def test_a_loss_can_set_the_trading_state(word: str, code: str) -> None:
         buy(100),
         sell(1000),
         data=falling(2.0, 1.0, 1.0),
-        limits=limits(max_loss_per_day={"SIM-001": "1_000 USD"}, on_loss=word),
+        limits=limits(max_loss_per_day={"SIM-PAPER": "1_000 USD"}, on_loss=word),
         before=lambda engine: engine.core.bus.subscribe("events.risk", told.append),
     )
     expected = [f"TRADING_{code}"] * (1 if word == "reducing" else 2)
     assert outcome.codes == expected
     assert outcome.engine.core.risk.trading_state is TradingState(word)
     assert [type(one) for one in told] == [LossLimitReached, TradingStateChanged]
-    assert told[1].reason == "the day's loss of SIM-001 came to 1100.00 USD"
+    assert told[1].reason == "the day's loss of SIM-PAPER came to 1100.00 USD"
 
 
 def test_a_loss_does_not_loosen_what_was_halted() -> None:

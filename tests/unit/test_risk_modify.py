@@ -171,7 +171,7 @@ def test_limits_are_read_from_a_file_as_from_code() -> None:
                 "max_notional": {"AUD/USD.SIM": 0.5},
                 "max_position": "12.5",
                 "max_open_orders": 3,
-                "max_loss_per_day": {"SIM-001": "5_000 USD"},
+                "max_loss_per_day": {"SIM-PAPER": "5_000 USD"},
                 "on_loss": "halted",
             }
         }
@@ -183,6 +183,6 @@ def test_limits_are_read_from_a_file_as_from_code() -> None:
         max_notional={"AUD/USD.SIM": D("0.5")},
         max_position=D("12.5"),
         max_open_orders=3,
-        max_loss_per_day={"SIM-001": "5_000 USD"},
+        max_loss_per_day={"SIM-PAPER": "5_000 USD"},
         on_loss=OnLoss.HALTED,
     )

@@ -41,7 +41,7 @@ def position(profit: str, entry: OrderSide = OrderSide.BUY) -> Position:
     return Position(
         position_id="P-1",  # type: ignore[arg-type]
         strategy_id="S-1",  # type: ignore[arg-type]
-        account_id="SIM-001",  # type: ignore[arg-type]
+        account_id="SIM-PAPER",  # type: ignore[arg-type]
         instrument=PAIR,
         entry=entry,
         realized_pnl=Decimal(profit),
@@ -412,7 +412,7 @@ def test_statistics_by_strategy_tell_each_ones_own(result: wb.BacktestResult) ->
     ("by", "groups"),
     [
         ("instrument", [("BTC/USD.SIM", "USD"), ("ETH/EUR.SIM", "EUR")]),
-        ("account", [("SIM-001", "EUR"), ("SIM-001", "USD")]),
+        ("account", [("SIM-PAPER", "EUR"), ("SIM-PAPER", "USD")]),
     ],
 )
 def test_statistics_by_instrument_and_account_gather_what_belongs_together(

@@ -34,7 +34,7 @@ def test_plain_values_become_exact_ones() -> None:
     assert (venue.leverage, venue.maker_fee) == (Decimal("2.5"), Decimal("-0.0001"))
     assert (venue.fill_on, venue.bar_path) == (FillOn.NEXT_OPEN, BarPath.ADAPTIVE)
     assert venue.base_currency == currency("USD")
-    assert venue.account_id == "SIM-001"
+    assert venue.account_id == "SIM-PAPER"
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ class SimulatedVenue(
     @property
     def account_id(self) -> AccountId:
         """Return the id of the venue's one account."""
-        return AccountId(f"{self.name}-001")
+        return AccountId(f"{self.name}-PAPER")
 
 
 _MODELS: dict[str, type] = {

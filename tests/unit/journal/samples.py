@@ -27,7 +27,7 @@ from workbench.runtime.clock import SimulatedClock
 
 TRADER = "TRADER-001"
 PAIR = CurrencyPair.define("AUD/USD.SIM")
-ACCOUNT = AccountId("SIM-001")
+ACCOUNT = AccountId("SIM-PAPER")
 TRADED = TradedAccount(client_id=ClientId("SIM"), venue=Venue("SIM"), account_id=ACCOUNT)
 
 

@@ -97,7 +97,7 @@ def test_fills_make_positions_and_count_once(tmp_path: Path) -> None:
         assert [fill.quantity for fill in book.fills] == [Decimal(4)]
         assert [p.signed_quantity for p in book.positions] == [Decimal(4)]
         assert book.open[0].leaves_quantity == 6
-        assert repr(book).startswith("<SIM-001: 1 open, 0 unknown, 0 in flight")
+        assert repr(book).startswith("<SIM-PAPER: 1 open, 0 unknown, 0 in flight")
 
 
 def test_an_order_that_waits_on_our_side_is_not_unknown_until_it_is_sent(tmp_path: Path) -> None:
@@ -127,13 +127,13 @@ def test_the_books_of_two_accounts_stay_apart(tmp_path: Path) -> None:
         add(journal, ("event", s.submitted(2, "B-1")), ("event", s.accepted(2, "B-1")))
         add(journal, ("event", s.filled(2, "10", "B-1")))
         state = journal.state()
-        assert state.account_ids == ["SIM-001", "B-1"]
-        mine, theirs = state.book("SIM-001"), state.book("B-1")
+        assert state.account_ids == ["SIM-PAPER", "B-1"]
+        mine, theirs = state.book("SIM-PAPER"), state.book("B-1")
         assert (ids(mine.unknown), ids(theirs.unknown)) == (["1"], ["3"])
         assert (len(mine.fills), len(theirs.fills)) == (0, 1)
         assert (mine.positions, len(theirs.positions)) == ([], 1)
         assert theirs.state == s.account(7, "B-1")
-        with pytest.raises(JournalError, match=r"no account 'C' .* there are: SIM-001, B-1"):
+        with pytest.raises(JournalError, match=r"no account 'C' .* there are: SIM-PAPER, B-1"):
             state.book("C")
         assert "<th" in state._repr_html_()
 
@@ -141,7 +141,7 @@ def test_the_books_of_two_accounts_stay_apart(tmp_path: Path) -> None:
 def test_a_core_that_trades_one_account_is_rebuilt_without_the_others(tmp_path: Path) -> None:
     with begun(tmp_path, s.TRADED, OTHER) as journal:
         add(journal, *FIRST, ("event", s.account(7, "B-1")))
-        for number, account_id in enumerate(("SIM-001", "B-1"), start=1):
+        for number, account_id in enumerate(("SIM-PAPER", "B-1"), start=1):
             command = s.submit(number, account_id=AccountId(account_id))
             add(journal, ("command", command), ("event", s.submitted(number, account_id)))
             add(journal, ("event", s.accepted(number, account_id)))
@@ -216,7 +216,7 @@ def test_an_account_that_is_kept_in_another_way_in_a_later_run_is_refused(tmp_pa
     )
     with (
         begun(tmp_path, hedged) as journal,
-        pytest.raises(JournalError, match=r"run 2 .* trades account SIM-001 in another way"),
+        pytest.raises(JournalError, match=r"run 2 .* trades account SIM-PAPER in another way"),
     ):
         journal.state()
 

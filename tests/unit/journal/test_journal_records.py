@@ -287,7 +287,7 @@ def test_runs_tell_how_they_began_and_ended_and_one_that_was_killed(tmp_path: Pa
         runs = journal.runs()
         assert runs.run.tolist() == [1, 2]
         assert runs.records.tolist() == [2, 3]
-        assert runs.accounts.tolist() == ["SIM-001", ""]
+        assert runs.accounts.tolist() == ["SIM-PAPER", ""]
         assert runs.ended.isna().tolist() == [True, False]
         assert runs.reason.tolist() == [None, "asked for"]
         assert runs.faults[1] == "ValueError: bad"
