@@ -37,7 +37,7 @@ from workbench.runtime.channels import ChannelName
 
 # What breaks a callback off may strike the measuring of coverage, too, which then waits for a lock
 # that nobody gives back.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 
 class Resting(wb.Strategy):

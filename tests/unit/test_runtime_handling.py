@@ -19,7 +19,7 @@ from workbench.runtime.handling import Handling
 from workbench.runtime.runner import AsyncRunnerHandle, Pump
 
 # See tests/integration/test_node_kill.py.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 
 def made(handler: Callable[[Any], None]) -> tuple[Dispatcher, Channels]:
