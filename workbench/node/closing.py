@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable
 
 from workbench.model.errors import StrategyError
@@ -26,7 +25,8 @@ async def disconnect_all(
         deadline: When to wait no longer.
         problems: Takes what went wrong, a sentence each, also when this is cancelled.
     """
-    began = time.monotonic()
+    now = asyncio.get_running_loop().time
+    began = now()
     tasks = {
         asyncio.create_task(_disconnect(c), name=f"workbench disconnect {c.client_id}"): c
         for c in clients
@@ -34,7 +34,7 @@ async def disconnect_all(
     try:
         await wait_until(tasks, deadline)
     finally:
-        waited_s = time.monotonic() - began
+        waited_s = now() - began
         found = (_problem(task, client, waited_s) for task, client in tasks.items())
         for problem in filter(None, found):
             problems.append(problem)

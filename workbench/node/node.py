@@ -16,7 +16,7 @@ from workbench.model.errors import (
     WorkbenchError,
 )
 from workbench.node import looks, showing
-from workbench.node.builder import build
+from workbench.node.builder import MakeClock, build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
 from workbench.node.closing import dispose_of
 from workbench.node.config import TradingNodeConfig
@@ -34,6 +34,7 @@ from workbench.node.snapshots import KillReport
 from workbench.node.swapping import SwapReport, swap_strategy
 from workbench.node.views import NodeViews
 from workbench.node.waiting import is_loop_running
+from workbench.runtime.clock import LiveClock
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
@@ -50,6 +51,7 @@ class TradingNode(NodeFacts):
     Args:
         config: Its settings.
         open_journal: Opens its journal; for tests, which may keep it without a thread.
+        make_clock: Makes its live clock; for tests, whose time may be virtual.
 
     Raises:
         ConfigError: If `config` is no `TradingNodeConfig`.
@@ -60,7 +62,11 @@ class TradingNode(NodeFacts):
     """
 
     def __init__(
-        self, config: TradingNodeConfig | None = None, *, open_journal: OpenJournal = Journal.open
+        self,
+        config: TradingNodeConfig | None = None,
+        *,
+        open_journal: OpenJournal = Journal.open,
+        make_clock: MakeClock = LiveClock,
     ) -> None:
         if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(
@@ -85,6 +91,7 @@ class TradingNode(NodeFacts):
         self._host: Host | None = None
         self._killing: Killing | None = None
         self._open_journal = open_journal
+        self._make_clock = make_clock
         self._journaling: Journaling | None = None
         self._fault_reported = False
 
@@ -181,6 +188,7 @@ class TradingNode(NodeFacts):
             self._actors,
             self._on_shutdown,
             self._open_journal,
+            make_clock=self._make_clock,
         )
         self._journaling = built.journaling
         self._core = self._views.core = built.core
@@ -406,7 +414,7 @@ class TradingNode(NodeFacts):
 
     def _renewed(self) -> TradingNode:
         self.dispose()
-        made = type(self)(self.config, open_journal=self._open_journal)
+        made = type(self)(self.config, open_journal=self._open_journal, make_clock=self._make_clock)
         made._data_factories.extend(self._data_factories)
         made._exec_factories.extend(self._exec_factories)
         made._actors.extend(self._actors)

@@ -151,8 +151,12 @@ class Session:
             within_s: What all phases of the stop may take together from now on.
         """
         if within_s is not None:
-            self._stop_by = min(self._stop_by, time.monotonic() + within_s)
+            self._stop_by = min(self._stop_by, self._now_s() + within_s)
         self._stop.stop()
+
+    def _now_s(self) -> float:
+        """Return the time of its loop, which may be virtual; from any thread."""
+        return time.monotonic() if self.loop is None else self.loop.time()
 
     def _enter(self, phase: NodePhase) -> None:
         self.phase = phase
@@ -275,8 +279,8 @@ class Session:
     async def _flush(self) -> None:
         """Handle what came while connecting; a feed without a pause does not hold up the start."""
         self._begin(NodePhase.FLUSHING)
-        deadline = time.monotonic() + self._config.timeout_connection_s
-        while self._flush_once() and time.monotonic() < deadline:
+        deadline = self._now_s() + self._config.timeout_connection_s
+        while self._flush_once() and self._now_s() < deadline:
             await asyncio.sleep(self._config.pause_s)
 
     async def _reconcile(self) -> None:
@@ -299,9 +303,9 @@ class Session:
             Whether the work was done within the limit; else it was broken off.
         """
         task = self._spawn(work, self.phase.value)
-        deadline = time.monotonic() + limit_s
+        deadline = self._now_s() + limit_s
         try:
-            while not task.done() and time.monotonic() < deadline:
+            while not task.done() and self._now_s() < deadline:
                 more = self._flush_once()
                 await asyncio.wait([task], timeout=self._config.pause_s if more else _LOOK_S)
         finally:
@@ -377,7 +381,7 @@ class Session:
 
     def _within(self, limit_s: float) -> Deadline:
         """Return a deadline that keeps what `request_stop` allowed for all phases together."""
-        end = time.monotonic() + limit_s
+        end = self._now_s() + limit_s
         return lambda: min(end, self._stop_by)
 
     async def _shut_down(self) -> bool:
@@ -457,7 +461,7 @@ class Session:
                 # Simulated clients answer at once: waiting would bring nothing more.
                 if not more and (time_moves is not None or not core.is_awaiting):
                     return
-                if time.monotonic() >= deadline():
+                if self._now_s() >= deadline():
                     return
                 await asyncio.sleep(self._config.pause_s)
         finally:
@@ -493,7 +497,11 @@ class Session:
         self.left_open = left_open(self._core.cache)
 
     def _drain_until(self, deadline: Deadline) -> None:
-        dropped = self._core.dispatcher.drain_finally(lambda: time.monotonic() >= deadline())
+        # Nothing turns the loop meanwhile: its own clock may stand still.
+        at_s, began_s = self._now_s(), time.monotonic()
+        dropped = self._core.dispatcher.drain_finally(
+            lambda: time.monotonic() - began_s >= deadline() - at_s
+        )
         if dropped:
             _log.warning(
                 "%s dropped %d data events that were left: the time to stop was over",

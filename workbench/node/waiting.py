@@ -16,7 +16,7 @@ _LOOK_S = 0.05
 _TURN_S = 0.001
 
 Deadline = Callable[[], float]
-"""Tells, in `time.monotonic` seconds, when to wait no longer; it may be brought forward."""
+"""Tells, by the running loop's clock, when to wait no longer; it may be brought forward."""
 
 
 def at_once() -> float:
@@ -38,9 +38,10 @@ async def wait_until(
 ) -> set[asyncio.Task[Any]]:
     """Wait for tasks, each of which gets at least one turn; return those that are not done."""
     pending = {task for task in tasks if not task.done()}
+    now = asyncio.get_running_loop().time
     turns = 0
-    while pending and (not turns or time.monotonic() < deadline()):
-        left_s = min(deadline() - time.monotonic(), _LOOK_S)
+    while pending and (not turns or now() < deadline()):
+        left_s = min(deadline() - now(), _LOOK_S)
         _, pending = await asyncio.wait(pending, timeout=max(left_s, _TURN_S))
         turns += 1
     return pending
@@ -85,7 +86,7 @@ def wait_for(
 
     async def limited() -> _T:
         task = asyncio.ensure_future(make())
-        end = time.monotonic() + timeout_s
+        end = loop.time() + timeout_s
         try:
             if await wait_until([task], lambda: end):
                 raise _no_answer(timeout_s)
