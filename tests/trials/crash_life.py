@@ -1,86 +1,62 @@
 """One life of a live node that is killed at a point which its arguments name; its own process.
 
+It says what it knows, a line of JSON, as soon as it has started and nothing is open to question;
+then it waits for the file `go` before its strategy acts.
+
 `python -m tests.trials.crash_life '{"folder": ..., "url": ..., "seed": 1, "point": ..., "nth": 3}'`
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
-import os
 import random
-import signal
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from workbench_ccxt import PLUGIN
 from workbench_ccxt.brokerd import CcxtBrokerd
 
 import workbench as wb
+from tests.trials.dying import Place, arm
+from tests.trials.folding import differs_from_its_journal
 from workbench.node.journal import Journal
 from workbench.node.journaling import AccountJournal, Journaling
 from workbench.node.reconciliation import Reconciliation
-from workbench.venues import ExecutionSettings, VenueExecutionClient
+from workbench.venues import ExecutionSettings, InquirySettings, VenueExecutionClient
 
 ACCOUNT, PAIR = "TRIAL-001", "BTC/USDT.BINANCE"
-POINTS: dict[str, tuple[type, str, str]] = {
-    "before a record is appended": (Journal, "append", "before"),
-    "after a record was appended": (Journal, "append", "after"),
-    "before a request is durable": (AccountJournal, "durable", "before"),
-    "after a request was durable": (AccountJournal, "durable", "after"),
-    "before an order is sent": (CcxtBrokerd, "submit", "before"),
-    "while an order is on its way": (CcxtBrokerd, "submit", "meanwhile"),
-    "after an order was acknowledged": (CcxtBrokerd, "submit", "after"),
-    "before a cancel is sent": (CcxtBrokerd, "cancel", "before"),
-    "after a cancel was acknowledged": (CcxtBrokerd, "cancel", "after"),
-    "before a report is taken": (VenueExecutionClient, "_take", "before"),
-    "after a report was taken": (VenueExecutionClient, "_take", "after"),
-    "before a run begins": (Journaling, "begin", "before"),
-    "while reconciling": (Reconciliation, "_apply", "after"),
+POINTS: dict[str, Place] = {
+    "before a record is appended": Place(Journal, "append", "before", 400),
+    "after a record was appended": Place(Journal, "append", "after", 400),
+    "before a request is durable": Place(AccountJournal, "durable", "before", 15),
+    "after a request was durable": Place(AccountJournal, "durable", "after", 15),
+    "before an order is sent": Place(CcxtBrokerd, "submit", "before", 12),
+    "while an order is on its way": Place(CcxtBrokerd, "submit", "meanwhile", 12),
+    "after an order was acknowledged": Place(CcxtBrokerd, "submit", "after", 12),
+    "before a cancel is sent": Place(CcxtBrokerd, "cancel", "before", 5),
+    "while a cancel is on its way": Place(CcxtBrokerd, "cancel", "meanwhile", 5),
+    "after a cancel was acknowledged": Place(CcxtBrokerd, "cancel", "after", 5),
+    "before a report is taken": Place(VenueExecutionClient, "_take", "before", 60),
+    "after a report was taken": Place(VenueExecutionClient, "_take", "after", 60),
+    "before a run begins": Place(Journaling, "begin", "before", 1),
+    "after a run began": Place(Journaling, "begin", "after", 1),
+    "reconciling, while the venue is asked": Place(
+        VenueExecutionClient, "venue_state", "meanwhile", 1
+    ),
+    "reconciling, before reports are applied": Place(Reconciliation, "_apply", "before", 1),
+    "reconciling, after reports were applied": Place(Reconciliation, "_apply", "after", 1),
+    "reconciling, after all was compared": Place(Reconciliation, "compare", "after", 1),
+    "while everything is asked for again": Place(VenueExecutionClient, "refresh", "meanwhile", 2),
 }
-"""Where a life may end: a method, and whether before, after or during its nth call."""
+"""Where a life may end."""
 
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def arm(point: str, nth: int, delay_s: float) -> None:
-    """Let this process die at the nth time that it comes to a point."""
-    owner, name, when = POINTS[point]
-    original: Callable[..., Any] = getattr(owner, name)
-    count = 0
-
-    def is_due() -> bool:
-        nonlocal count
-        count += 1
-        return count == nth
-
-    @functools.wraps(original)  # the contract is checked by signature
-    async def awaited(*arguments: Any, **more: Any) -> Any:
-        due = is_due()
-        if due and when == "before":
-            die()
-        if due and when == "meanwhile":
-            asyncio.get_running_loop().call_later(delay_s, die)
-        result = await original(*arguments, **more)
-        if due and when == "after":
-            die()
-        return result
-
-    @functools.wraps(original)
-    def called(*arguments: Any, **more: Any) -> Any:
-        due = is_due()
-        if due and when == "before":
-            die()
-        result = original(*arguments, **more)
-        if due and when == "after":
-            die()
-        return result
-
-    setattr(owner, name, awaited if asyncio.iscoroutinefunction(original) else called)
+SETTINGS = ExecutionSettings(
+    check_interval_s=1.0,
+    # Short, so that a life in which a request was lost is over soon.
+    inquiry=InquirySettings(first_wait_s=0.3, wait_s=0.4),
+)
 
 
 class Churn(wb.Strategy):
@@ -88,11 +64,10 @@ class Churn(wb.Strategy):
 
     external_order_claims = (PAIR,)
     seed: int = 1
-    actions: int = 0
+    left: int = 0
 
     def on_start(self) -> None:
         self.rng = random.Random(self.seed)
-        self.left = self.actions
         self.subscribe_quotes(PAIR)
 
     def on_quote(self, quote: wb.Quote) -> None:
@@ -114,31 +89,59 @@ class Churn(wb.Strategy):
 
 def books(node: wb.TradingNode) -> dict[str, Any]:
     """Return what the node knows, for comparison."""
-    cache = node.core.cache
-    state = cache.account(ACCOUNT)
-    assert state is not None
+    cache, state = node.core.cache, node.journal().state()
+    account = cache.account(ACCOUNT)
+    assert account is not None
     return {
         "orders": {
             order.client_order_id: [order.status.value, str(order.filled_quantity)]
             for order in cache.orders()
         },
         "position": str(cache.net_quantity(PAIR)),
-        "balances": {b.currency.code: str(b.total) for b in state.balances},
-        "fills": len(node.journal().state().fills),
-        "trades": [f.trade_id for f in node.journal().state().fills],
+        "balances": {b.currency.code: str(b.total) for b in account.balances},
+        "trades": [str(fill.trade_id) for fill in state.fills],
         "unknown": list(node.unknown_orders),
+        "unlike its journal": differs_from_its_journal(node),
     }
+
+
+async def until_settled(node: wb.TradingNode, churn: Churn, task: asyncio.Task[None]) -> bool:
+    """Wait until nothing is left to do, nor open to question; return whether the node runs."""
+    while not task.done():
+        in_flight = {order.client_order_id for order in node.core.cache.orders_in_flight()}
+        is_asked = node.core.is_awaiting and set(node.unknown_orders) != in_flight
+        if not churn.left and not is_asked:
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def live(node: wb.TradingNode, churn: Churn, given: dict[str, Any]) -> None:
+    node.build()
+    task = asyncio.create_task(node.run_async())
+    while node.phase != "running" and not task.done():
+        await asyncio.sleep(0.01)
+    if await until_settled(node, churn, task):
+        print(json.dumps(books(node)), flush=True)
+        while not Path(given["go"]).exists() and not task.done():
+            await asyncio.sleep(0.02)
+        churn.left = given["actions"]
+    if await until_settled(node, churn, task):
+        await asyncio.sleep(given["lasts_s"])
+        if given["lasts_s"]:
+            print(json.dumps(books(node)), flush=True)
+        await node.stop_async()
+    await task
 
 
 def main(given: dict[str, Any]) -> None:
     if given.get("point"):
-        arm(given["point"], given["nth"], given["delay_s"])
-    is_last = bool(given.get("is_last"))
+        arm(POINTS[given["point"]], given["nth"], given["delay_s"])
     account = wb.VenueAccount(
         PLUGIN,
         ACCOUNT,
         instruments=[PAIR],
-        settings=ExecutionSettings(check_interval_s=1.0),
+        settings=SETTINGS,
         exchange="binance",
         base_url=given["url"],
     )
@@ -147,33 +150,9 @@ def main(given: dict[str, Any]) -> None:
         journal="default", data_folder=given["folder"], stall_threshold_s=60
     )
     (pair,) = asyncio.run(account.data().instruments(PAIR))
-    churn = Churn(seed=given["seed"], actions=0 if is_last else given["actions"])
+    churn = Churn(seed=given["seed"])
     node = wb.live(churn, venue=account, instrument=pair, limits=limits, config=config)
-
-    async def live() -> None:
-        node.build()
-        task = asyncio.create_task(node.run_async())
-        while node.phase != "running" and not task.done():
-            await asyncio.sleep(0.01)
-        print("running", flush=True)
-        while not task.done():
-            cache = node.core.cache
-            waits = node.core.is_awaiting and set(node.unknown_orders) != {
-                order.client_order_id for order in cache.orders_in_flight()
-            }
-            if not churn.left and not waits and not is_last:
-                break
-            if is_last and not waits:
-                break
-            await asyncio.sleep(0.02)
-        if is_last and not task.done():
-            await asyncio.sleep(2.5)  # two regular checks
-            print(json.dumps(books(node)), flush=True)
-        if not task.done():
-            await node.stop_async()
-        await task
-
-    asyncio.run(live())
+    asyncio.run(live(node, churn, given))
     node.dispose()
 
 
