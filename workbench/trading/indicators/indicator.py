@@ -55,6 +55,11 @@ class Indicator(ABC):
     def _arguments(self) -> tuple[Any, ...]:
         """Return what it was made with, for its repr."""
 
+    @property
+    def made_with(self) -> tuple[Any, ...]:
+        """Return what it was made with, in the order its class takes it."""
+        return self._arguments()
+
     def warm_up(self, values: Any) -> Self:
         """Take many rows, oldest first, and return itself, as after one update for each.
 
