@@ -96,6 +96,8 @@ class ExecutionEngine:
         refused_events: The events that could not be applied, with the reason.
         overfills: The fills that went beyond their order's quantity and count, with a sentence.
         unreconciled: The reports that do not fit what is known, with the reason.
+        on_sent: Told of each command that a client was given, with the client, right afterwards;
+            queries are left out.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class ExecutionEngine:
         self.refused_events: list[tuple[OrderEvent, str]] = []
         self.overfills: list[tuple[OrderFilled, str]] = []
         self.unreconciled: list[tuple[ExecutionReport, str]] = []
+        self.on_sent: list[Callable[[ExecutionClient, TradingCommand], None]] = []
         self._cache = cache
         self._clock = clock
         self._bus = bus
@@ -227,6 +230,7 @@ class ExecutionEngine:
             command = msgspec.structs.replace(command, order=ready)
         # Sent first: should `on_order_initialized` raise, the order is not left between two states.
         client.submit_order(command)
+        self._note_sent(client, command)
         self._announce(ready)
 
     def _submit_list(self, command: SubmitOrderList) -> None:
@@ -245,7 +249,9 @@ class ExecutionEngine:
                     self._deny(one, whole)
                 return
         ready = tuple(self._ready(client, order) for order in command.orders)
-        client.submit_order_list(msgspec.structs.replace(command, orders=ready))
+        command = msgspec.structs.replace(command, orders=ready)
+        client.submit_order_list(command)
+        self._note_sent(client, command)
         for order in ready:
             self._announce(order)
 
@@ -274,6 +280,7 @@ class ExecutionEngine:
             return
         self._pend(OrderPendingCancel, order)
         client.cancel_order(command)
+        self._note_sent(client, command)
 
     def _modify(self, client: ExecutionClient, command: ModifyOrder) -> None:
         order = self._cache.order(command.client_order_id)
@@ -292,6 +299,7 @@ class ExecutionEngine:
             return
         self._pend(OrderPendingUpdate, order)
         client.modify_order(command)
+        self._note_sent(client, command)
 
     def _reject(
         self,
@@ -312,6 +320,11 @@ class ExecutionEngine:
                 self._pend(OrderPendingCancel, order)
         for client in clients:
             client.cancel_all_orders(command)
+            self._note_sent(client, command)
+
+    def _note_sent(self, client: ExecutionClient, command: TradingCommand) -> None:
+        for tell in self.on_sent:
+            tell(client, command)
 
     def _pend(
         self, kind: type[OrderPendingCancel] | type[OrderPendingUpdate], order: Order

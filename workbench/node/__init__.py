@@ -14,6 +14,7 @@ from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import ReconciliationError
 from workbench.node.registry import nodes
 from workbench.node.setups import as_strategies, as_venues, sandbox
+from workbench.node.shadow_report import ShadowReport
 from workbench.node.snapshots import KillReport, NodeSnapshot
 from workbench.node.swapping import SwapReport
 from workbench.node.synthetic import Synthetic
@@ -28,6 +29,7 @@ __all__ = [
     "NodeSnapshot",
     "ReconciliationError",
     "Replay",
+    "ShadowReport",
     "Simulated",
     "SwapReport",
     "Synthetic",

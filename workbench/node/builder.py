@@ -24,10 +24,11 @@ from workbench.node.journal import Journal
 from workbench.node.journaling import Journaling, OpenJournal
 from workbench.node.purging import purge_regularly
 from workbench.node.registry import own_start
+from workbench.node.shadow import Shadow
 from workbench.runtime.clock import LiveClock, SimulatedClock
 from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.runner import AsyncRunner
-from workbench.sim import ReplayDataClient
+from workbench.sim import ReplayDataClient, SimulatedVenue
 from workbench.sim.simulated_time import SimulatedTime
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
@@ -48,12 +49,14 @@ class Built:
         core: The trading core, with its clients and strategies.
         simulated_time: What moves a simulated clock; None on the live one.
         journaling: What the node does with its journal; None without one.
+        shadow: What looks on beside its venues; None without one.
     """
 
     runner: AsyncRunner
     core: TradingCore
     simulated_time: SimulatedTime | None
     journaling: Journaling | None = None
+    shadow: Shadow | None = None
 
 
 def build(
@@ -63,13 +66,14 @@ def build(
     actors: Sequence[Actor],
     on_shutdown: Callable[[ShutdownSystem], None],
     open_journal: OpenJournal = Journal.open,
+    shadows: Sequence[SimulatedVenue] = (),
     make_clock: MakeClock = LiveClock,
 ) -> Built:
     """Put a node's parts together; the runner's senders are bound only meanwhile.
 
     Raises:
         ConfigError: If a factory makes no client, two have one name, two are replays, or a client
-            trades a real account and there is no journal.
+            trades a real account and there is no journal, or a shadow has no venue to stand beside.
         JournalError: If the journal cannot be used.
     """
     runner = AsyncRunner(
@@ -90,13 +94,14 @@ def build(
             _take_over(core, config, journaling)
             for actor in actors:
                 core.add_actor(actor)
+            shadow = _shadow(core, shadows)
             if journaling is not None:
                 journaling.follow()
     except BaseException:
         if journaling is not None:
             journaling.close()
         raise
-    return Built(runner, core, simulated_time, journaling)
+    return Built(runner, core, simulated_time, journaling, shadow)
 
 
 def _core(
@@ -166,6 +171,14 @@ def _add_clients(
                 " journal=PATH"
             )
         core.execution.add_client(made)
+
+
+def _shadow(core: TradingCore, venues: Sequence[SimulatedVenue]) -> Shadow | None:
+    if not venues:
+        return None
+    shadow = Shadow(core, venues)
+    shadow.attach()
+    return shadow
 
 
 def _take_over(core: TradingCore, config: TradingNodeConfig, journaling: Journaling | None) -> None:

@@ -13,9 +13,10 @@ from workbench.model.instruments import Instrument
 from workbench.node.clients import Replay, as_instruments
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
-from workbench.node.setups import as_strategies
+from workbench.node.setups import as_shadows, as_strategies
 from workbench.node.synthetic import Synthetic
 from workbench.node.user_data import DEFAULT
+from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
 from workbench.venues.factory import VenueAccount, VenueData
 
@@ -33,6 +34,7 @@ def live(
     instrument: Instrument | Sequence[Instrument],
     limits: RiskLimits | None = None,
     data: Any = None,
+    shadow: bool | SimulatedVenue = False,
     config: TradingNodeConfig | None = None,
 ) -> TradingNode:
     """Return a CREATED node that trades an account at a venue.
@@ -44,6 +46,9 @@ def live(
         limits: What risk enforces. How large an order, a position and a day's loss may be must be
             said: `max_order_quantity` or `max_notional`, `max_position`, `max_loss_per_day`.
         data: A data client factory; by default market data of the same plug-in.
+        shadow: Whether a simulated exchange runs beside the venue on the same orders, and how it
+            is simulated: `True`, or a `SimulatedVenue`. `node.shadow()` tells how far apart they
+            are.
         config: The node's settings, which may hold the limits; its clock is the live one, and its
             journal, where none is named, the trader's default one.
 
@@ -65,6 +70,7 @@ def live(
         settings = msgspec.structs.replace(settings, limits=limits)
     _check_limits(settings.limits)
     venue.credentials()  # refused now, not when it connects
+    shadows = as_shadows(shadow, instruments)
     account = venue.for_instruments(instruments)
     settings = msgspec.structs.replace(
         settings, clock=ClockKind.LIVE, journal=settings.journal or DEFAULT
@@ -72,6 +78,8 @@ def live(
     node = TradingNode(settings)
     node.add_data_client_factory(_data(data, account))
     node.add_exec_client_factory(account)
+    for one in shadows:
+        node.add_shadow(one)
     for one in strategies:
         node.add_strategy(one)
     return node

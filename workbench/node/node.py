@@ -29,6 +29,8 @@ from workbench.node.listeners import Listeners
 from workbench.node.phases import NodePhase
 from workbench.node.registry import register
 from workbench.node.session import Session
+from workbench.node.shadow import Shadow
+from workbench.node.shadow_report import ShadowReport
 from workbench.node.snapshot_taking import Snapshots
 from workbench.node.snapshots import KillReport
 from workbench.node.swapping import SwapReport, swap_strategy
@@ -36,6 +38,7 @@ from workbench.node.views import NodeViews
 from workbench.node.waiting import is_loop_running
 from workbench.runtime.clock import LiveClock
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
+from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
 
@@ -80,6 +83,7 @@ class TradingNode(NodeFacts):
         self._lock = threading.RLock()
         self._data_factories: list[DataClientFactory] = []
         self._exec_factories: list[ExecClientFactory] = []
+        self._shadows: list[SimulatedVenue] = []
         self._actors: list[Actor] = []
         self._listeners = Listeners()
         self._core: TradingCore | None = None
@@ -93,6 +97,7 @@ class TradingNode(NodeFacts):
         self._open_journal = open_journal
         self._make_clock = make_clock
         self._journaling: Journaling | None = None
+        self._shadow: Shadow | None = None
         self._fault_reported = False
 
     # What it is made of
@@ -114,6 +119,20 @@ class TradingNode(NodeFacts):
         """
         self._must_be_created("add an execution client factory to")
         self._exec_factories.append(_callable(factory, "an execution client factory"))
+
+    def add_shadow(self, venue: SimulatedVenue) -> None:
+        """Run a simulated venue beside the real one of its name, on the same data and orders.
+
+        It looks on: nothing of it reaches the strategies or the venue. `node.shadow()` reports.
+
+        Raises:
+            LifecycleError: If the node is built.
+            ConfigError: If it is no `SimulatedVenue`; without a real venue `build()` refuses it.
+        """
+        self._must_be_created("add a shadow to")
+        if not isinstance(venue, SimulatedVenue):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"a shadow is a wb.SimulatedVenue(name=VENUE); got {venue!r}")
+        self._shadows.append(venue)
 
     def add_strategy(self, strategy: Actor) -> None:
         """Add a strategy or actor; the same object may have been in a backtest before.
@@ -188,9 +207,11 @@ class TradingNode(NodeFacts):
             self._actors,
             self._on_shutdown,
             self._open_journal,
+            self._shadows,
             make_clock=self._make_clock,
         )
         self._journaling = built.journaling
+        self._shadow = built.shadow
         self._core = self._views.core = built.core
         self._session = Session(self.config, built, self._on_phase, self.serial)
         self._host = Host(self._session, str(self.config.trader_id), self._finish)
@@ -417,6 +438,7 @@ class TradingNode(NodeFacts):
         made = type(self)(self.config, open_journal=self._open_journal, make_clock=self._make_clock)
         made._data_factories.extend(self._data_factories)
         made._exec_factories.extend(self._exec_factories)
+        made._shadows.extend(self._shadows)
         made._actors.extend(self._actors)
         return made
 
@@ -482,6 +504,25 @@ class TradingNode(NodeFacts):
             ThreadError: If the node's loop does not answer within ten seconds.
         """
         return self._call(lambda: function(*arguments), _ANSWER_S)
+
+    def shadow(self) -> ShadowReport:
+        """Return how far the venue and its shadow are apart: prices, delays, missed fills.
+
+        `.frame()` has an order a row, `.fills()` a fill, `.summary()` what they add up to.
+
+        Raises:
+            ConfigError: If the node has no shadow.
+            LifecycleError: If it is not built yet.
+            ThreadError: If the node's loop does not answer within ten seconds.
+        """
+        if not self._shadows:
+            raise ConfigError(
+                "this node has no shadow; make it with shadow=True, or node.add_shadow(...) before"
+                " it is built"
+            )
+        if self._shadow is None:
+            raise LifecycleError(f"a {self.state.value} node casts no shadow; call build() first")
+        return self._call(self._shadow.report, _ANSWER_S)
 
     def _call(self, function: Callable[[], _T], timeout_s: float) -> _T:
         return exactly(function) if self._host is None else self._host.call(function, timeout_s)

@@ -75,6 +75,21 @@ def as_venues(
     return venues
 
 
+def as_shadows(
+    shadow: bool | SimulatedVenue | Sequence[SimulatedVenue], instruments: list[Instrument]
+) -> list[SimulatedVenue]:
+    """Return what stands beside the venues of some instruments: nothing for False.
+
+    Raises:
+        ConfigError: If it is something else, or an instrument's venue has none.
+    """
+    if isinstance(shadow, bool):
+        return as_venues(None, instruments) if shadow else []
+    if not isinstance(shadow, (SimulatedVenue, Sequence)) or isinstance(shadow, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"shadow is True, False or a wb.SimulatedVenue(...); got {shadow!r}")
+    return as_venues(shadow, instruments)
+
+
 def sandbox(
     strategy: Actor | Sequence[Actor],
     data: Any = "synthetic",
