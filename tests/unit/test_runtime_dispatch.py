@@ -171,6 +171,88 @@ def test_an_interrupt_ends_the_slice_after_the_message_being_handled() -> None:
     assert run.seen == [0, 1, 2, 3, 4]
 
 
+def endless(run: Recorder, upto: int) -> None:
+    """Answer every denial with an order, and every order with a denial; interrupt after some."""
+
+    def answer() -> None:
+        run.put(execution_events="denied")
+        if run.seen.count("denied") == upto:
+            run.dispatcher.interrupt(at_once=True)
+
+    run.effects["denied"] = answer
+
+
+def test_a_drain_without_end_is_interrupted_between_two_messages_and_goes_on_later() -> None:
+    run = Recorder()
+    endless(run, 3)
+    run.put(execution_events="denied", trading_commands="cancel")
+    assert run.dispatcher.drain()
+    assert run.seen == ["denied"] * 3
+    run.dispatcher.handle_commands()
+    assert run.seen == ["denied"] * 3 + ["cancel"]
+    run.effects.clear()
+    assert not run.dispatcher.drain()
+    assert run.seen == ["denied"] * 3 + ["cancel", "denied"]
+
+
+def test_an_interrupt_before_a_drain_or_slice_began_is_forgotten() -> None:
+    run = Recorder()
+    run.put(data_events="data")
+    run.put(execution_events="fill", trading_commands="order")
+    run.dispatcher.interrupt(at_once=True)
+    assert not run.dispatcher.drain()
+    run.dispatcher.interrupt(at_once=True)
+    assert not run.dispatcher.run_slice(10**9, ticking())
+    assert run.seen == ["fill", "order", "data"]
+
+
+@pytest.mark.parametrize("drive", ["run_slice", "flush_slice"])
+def test_what_a_data_event_causes_without_end_is_interrupted_and_it_comes_after_that(
+    drive: str,
+) -> None:
+    run = Recorder()
+    endless(run, 3)
+    run.dispatcher.before_data.append(lambda event: run.put(execution_events="denied"))
+    run.put(data_events="data")
+    slice_ = getattr(run.dispatcher, drive)
+    assert slice_(10**9, ticking())
+    assert run.seen == ["denied"] * 3
+    run.effects.clear()
+    assert not slice_(10**9, ticking())
+    assert run.seen == ["denied"] * 4 + ["data"]
+    assert run.dispatcher.data_handled == 1
+
+
+def test_a_data_event_that_an_interrupt_kept_back_still_waits_and_the_final_drain_has_it() -> None:
+    run = Recorder()
+    run.effects["denied"] = lambda: run.dispatcher.interrupt(at_once=True)
+    run.dispatcher.before_data.append(
+        lambda event: run.put(execution_events="denied", trading_commands="order")
+    )
+    run.put(data_events="data")
+    # The second message of what it caused is where it is interrupted.
+    run.effects["order"] = run.effects.pop("denied")
+    assert run.dispatcher.run_slice(10**9, ticking())
+    assert run.seen == ["denied", "order"]
+    assert run.channels.depth == 0
+    run.dispatcher.drain_finally()
+    assert run.seen == ["denied", "order", "data"]
+
+
+def test_from_a_limit_on_no_drain_goes_on_without_end() -> None:
+    run = Recorder()
+    endless(run, 10**9)
+    run.put(execution_events="denied")
+    run.dispatcher.limit(lambda: len(run.seen) >= 5)
+    assert run.dispatcher.drain()
+    assert len(run.seen) == 5
+    assert run.dispatcher.drain()
+    assert len(run.seen) == 6
+    run.dispatcher.limit(lambda: len(run.seen) >= 10)
+    run.dispatcher.drain_finally()
+    assert len(run.seen) == 10
+
+
 def test_drain_handles_everything_but_data_events_in_order_of_preference() -> None:
     run = Recorder()
     run.put_one_of_each()

@@ -60,6 +60,9 @@ class Dispatcher:
         self.taps: list[Tap] = []
         self._sample = clock.sample
         self._deadline = 0
+        self._is_watched = self._is_interrupted = False
+        self._is_over = _never
+        self._seen: Any = None
         self._on_data = handlers.data_event
         self._routes = (
             (channels.time_events, handlers.time_event),
@@ -68,10 +71,15 @@ class Dispatcher:
             (channels.data_commands, handlers.data_command),
         )
 
-    def drain(self) -> None:
-        """Handle everything but data events, in order of preference, until nothing waits."""
+    def drain(self) -> bool:
+        """Handle everything but data events, in order of preference, until nothing waits.
+
+        Returns:
+            Whether messages may still wait: it was interrupted at once, or its time was over.
+        """
         # `_next_but_data`, written out: four messages make one order.
         signal, sample, taps, routes = self.signal, self._sample, self.taps, self._routes
+        self._begin()
         try:
             while True:
                 signal.pending = False
@@ -79,7 +87,7 @@ class Dispatcher:
                     if channel.queue:
                         break
                 else:
-                    return
+                    return False
                 signal.pending = True
                 message = channel.take()
                 sample()
@@ -87,6 +95,8 @@ class Dispatcher:
                 for tap in taps:
                     tap(self.number, channel.name, message)
                 handler(message)
+                if self._is_watched and self._must_end():
+                    return True
         finally:
             self.clock.release()
 
@@ -114,14 +124,26 @@ class Dispatcher:
         handler(message)
 
     def handle_data(self, event: Any) -> None:
-        """Handle one data event that was taken from its channel."""
+        """Handle one data event that was taken from its channel.
+
+        Interrupted at once while it handles what that caused, it leaves the rest of it for later,
+        and the event after that.
+        """
         self._sample()
         for see in self.before_data:
             see(event)
         if self.signal.pending and self._next_but_data():
             while self._next_but_data():
-                pass
+                if self._is_watched and self._must_end():
+                    self._seen = event
+                    return
             self._sample()
+        self._deliver_data(event)
+
+    def _deliver_seen(self) -> None:
+        """Hand on the data event that was kept until all that it caused is handled."""
+        event, self._seen = self._seen, None
+        self._sample()
         self._deliver_data(event)
 
     def _deliver_data(self, event: Any) -> None:
@@ -131,6 +153,9 @@ class Dispatcher:
     def handle_next(self) -> bool:
         """Handle the one message that is due next; return whether there was one."""
         if self.signal.pending and self._next_but_data():
+            return True
+        if self._seen is not None:
+            self._deliver_seen()
             return True
         data = self.channels.data_events
         if not data.queue:
@@ -153,25 +178,50 @@ class Dispatcher:
     def _slice(
         self, handle_next: Callable[[], bool], budget_ns: int, now: Callable[[], int]
     ) -> bool:
+        self._begin()
         self._deadline = now() + budget_ns
         try:
             while handle_next():
                 if now() >= self._deadline:
-                    return self.channels.depth > 0
+                    return self.channels.depth > 0 or self._seen is not None
             return False
         finally:
             self.clock.release()
 
     def handle_commands(self) -> None:
         """Handle the trading commands that wait, before anything else that does."""
+        channel = self.channels.trading_commands
         try:
-            self._drain_one(self.channels.trading_commands, self.handlers.trading_command)
+            while channel.queue:
+                self._handle(channel, self.handlers.trading_command)
         finally:
             self.clock.release()
 
-    def interrupt(self) -> None:
-        """End the slice that runs after the message being handled; callable from any thread."""
+    def interrupt(self, *, at_once: bool = False) -> None:
+        """End the slice that runs after the message being handled; callable from any thread.
+
+        Args:
+            at_once: Also a `drain`, and in the middle of what a data event caused: between any two
+                messages. What comes between two slices is forgotten: ask again.
+        """
+        if at_once:
+            self._is_interrupted = self._is_watched = True
         self._deadline = 0
+
+    def limit(self, is_over: Callable[[], bool]) -> None:
+        """From now on end each `drain`, after at least one message, once this tells so.
+
+        For the end of a run: a strategy may answer every answer to it, without end.
+        """
+        self._is_over = is_over
+        self._is_watched = True
+
+    def _begin(self) -> None:
+        self._is_interrupted = False
+        self._is_watched = self._is_over is not _never
+
+    def _must_end(self) -> bool:
+        return self._is_interrupted or self._is_over()
 
     def flush(self) -> None:
         """Handle data events before data commands until both are quiet.
@@ -194,6 +244,10 @@ class Dispatcher:
 
     def _flush_next(self) -> bool:
         data, commands = self.channels.data_events, self.channels.data_commands
+        if self._seen is not None:
+            if not self._next_but_data_commands():
+                self._deliver_seen()
+            return True
         if data.queue:
             event = data.take()
             self._sample()
@@ -201,7 +255,9 @@ class Dispatcher:
                 see(event)
             if self._next_but_data_commands():
                 while self._next_but_data_commands():
-                    pass
+                    if self._is_watched and self._must_end():
+                        self._seen = event
+                        return True
                 self._sample()
             self._deliver_data(event)
             return True
@@ -224,14 +280,18 @@ class Dispatcher:
 
         Args:
             is_over: Tells when there is no time for data events any more; those that are left are
-                dropped. All other messages are handled whatever it tells.
+                dropped. All other messages are handled whatever it tells, up to `limit`.
 
         Returns:
             How many data events were dropped.
         """
         data = self.channels.data_events
         try:
-            while self._waits_but_data() or (data.queue and not is_over()):
+            if self._seen is not None:
+                self._deliver_seen()
+            while not self._is_over() and (
+                self._waits_but_data() or (data.queue and not is_over())
+            ):
                 self._drain_round(is_over)
         finally:
             self.clock.release()
@@ -256,3 +316,5 @@ class Dispatcher:
     def _drain_one(self, channel: Channel, handler: Handler) -> None:
         while channel.queue:
             self._handle(channel, handler)
+            if self._is_over():
+                return
