@@ -54,7 +54,11 @@ class Durable(Protocol):
         ...
 
     async def durable(self, sequence: int) -> None:
-        """Wait until what has this number, and all before it, is safe."""
+        """Wait until what has this number, and all before it, is safe.
+
+        Raises:
+            Exception: If it never will be. No order leaves then; a cancel leaves all the same.
+        """
         ...
 
 
@@ -221,8 +225,8 @@ class OrderEntry:
             self._drop_change(tracked)
 
         async def send() -> None:
-            if tracked.is_over:
-                refuse("the order has ended")
+            if tracked.is_over or tracked.awaits_cancel:
+                refuse("the order has ended, or is about to")
                 return
             change = _change(tracked, command)
             tracked.change = change
@@ -247,7 +251,8 @@ class OrderEntry:
             self._end(tracked)
             self._tell(OrderCanceled, tracked, reason="it was cancelled before it was sent")
             return
-        self._cancel(tracked, command)
+        if not self.outbox.has_cancel(tracked):
+            self._cancel(tracked, command)
 
     def _cancel(self, tracked: Tracked, command: CancelOrder | CancelAllOrders) -> None:
         tracked.awaits_cancel = True
@@ -301,11 +306,14 @@ class OrderEntry:
         if is_down and priority is not Priority.CANCEL:
             refuse(f"there is no connection: {self.link.reason or self.link.state.value}")
             return
+        sequence = 0
         try:
             sequence = self._journal.append("request", command)
         except Exception as error:
-            refuse(f"it could not be written down: {told_error(error)}")
-            return
+            if priority is not Priority.CANCEL:
+                refuse(f"it could not be written down: {told_error(error)}")
+                return
+            _log.warning("a cancel leaves all the same: %s", told_error(error))
         deadline_s = None
         if priority is not Priority.CANCEL:
             deadline_s = asyncio.get_running_loop().time() + self._settings.wait_timeout_s

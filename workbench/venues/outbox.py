@@ -1,15 +1,26 @@
-"""What is about to leave: cancels first, then in the order it came, no faster than is allowed."""
+"""What is about to leave: cancels first, then in the order it came, no faster than is allowed.
+
+Nothing leaves before it is written down, except a cancel: a journal that cannot be written, or
+takes too long, keeps none back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Any
 
+from workbench.venues.connection import told_error
 from workbench.venues.rates import Rates
+from workbench.venues.tasks import is_cancelled
 from workbench.venues.tracking import Tracked
+
+_log = logging.getLogger(__name__)
+PATIENCE_S = 1.0
+"""How long a cancel waits until it is written down."""
 
 
 class Priority(IntEnum):
@@ -30,9 +41,19 @@ class Request:
         send: Sends it and handles the answer.
         refuse: Told why it did not leave.
         deadline_s: On the loop's clock, until when it may wait; None for as long as it takes.
+        patience_s: Likewise, until when a cancel waits for being written down.
     """
 
-    __slots__ = ("deadline_s", "is_submit", "priority", "refuse", "send", "sequence", "tracked")
+    __slots__ = (
+        "deadline_s",
+        "is_submit",
+        "patience_s",
+        "priority",
+        "refuse",
+        "send",
+        "sequence",
+        "tracked",
+    )
 
     def __init__(
         self,
@@ -52,6 +73,7 @@ class Request:
         self.is_submit = is_submit
         self.sequence = sequence
         self.deadline_s = deadline_s
+        self.patience_s = 0.0
 
 
 class Outbox:
@@ -78,6 +100,7 @@ class Outbox:
         self._heap: list[tuple[int, int, Request]] = []
         self._count = 0
         self._changed = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -88,6 +111,17 @@ class Outbox:
         self._count += 1
         heapq.heappush(self._heap, (request.priority, self._count, request))
         self._changed.set()
+        if request.priority is Priority.CANCEL:
+            request.patience_s = asyncio.get_running_loop().time() + PATIENCE_S
+            if self._writing is not None:
+                self._writing.cancel()  # an order that waits for the disk holds it up no longer
+
+    def has_cancel(self, tracked: Tracked) -> bool:
+        """Return whether a cancel of an order waits here."""
+        return any(
+            entry[2].tracked is tracked and entry[2].priority is Priority.CANCEL
+            for entry in self._heap
+        )
 
     def take_back(self, tracked: Tracked) -> bool:
         """Take an order back that has not left; return whether it was still here."""
@@ -135,21 +169,47 @@ class Outbox:
         if not self._is_up.is_set():
             await self._wait(self._is_up.wait())
             return
-        try:
-            await self._durable(request.sequence)
-        except Exception as error:
-            if self._pop(entry):
-                request.refuse(f"it could not be written down: {type(error).__name__}: {error}")
+        is_cancel = request.priority is Priority.CANCEL
+        if is_cancel:
+            await self._try_to_write(request)
+        elif not await self._write(entry):
             return
         if not self._heap or self._heap[0] is not entry or not self._is_up.is_set():
             return
-        is_cancel = request.priority is Priority.CANCEL
         now = round(loop.time() * 1e9)
         wait_ns = self._rates.admit(now, is_order=not is_cancel, is_urgent=is_cancel)
         if wait_ns:
             await self._wait(asyncio.sleep(wait_ns / 1e9))
         elif self._pop(entry):
             self._start(request)
+
+    async def _try_to_write(self, cancel: Request) -> None:
+        try:
+            async with asyncio.timeout_at(cancel.patience_s):
+                await self._durable(cancel.sequence)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+        except Exception as error:
+            _log.warning("a cancel leaves all the same: %s", told_error(error))
+
+    async def _write(self, entry: tuple[int, int, Request]) -> bool:
+        """Return whether an order is written down; not so if a cancel came meanwhile."""
+        request = entry[2]
+        self._writing = asyncio.ensure_future(self._durable(request.sequence))
+        try:
+            await self._writing
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            return False
+        except Exception as error:
+            if self._pop(entry):
+                request.refuse(f"it could not be written down: {told_error(error)}")
+            return False
+        finally:
+            self._writing = None
+        return True
 
     def _pop(self, entry: tuple[int, int, Request]) -> bool:
         if entry not in self._heap:
