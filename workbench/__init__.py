@@ -92,8 +92,13 @@ from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.model.risk_events import LossLimitReached, TradingStateChanged
 from workbench.node import (
+    Certificate,
+    Checklist,
     KillReport,
     NodeSnapshot,
+    PromotionError,
+    PromotionReport,
+    PromotionRules,
     Replay,
     ShadowReport,
     Simulated,
@@ -179,6 +184,8 @@ __all__ = [
     "BollingerBands",
     "Bracket",
     "Capabilities",
+    "Certificate",
+    "Checklist",
     "ClientError",
     "ConfigError",
     "ContingencyType",
@@ -245,6 +252,9 @@ __all__ = [
     "PositionSide",
     "PriceError",
     "PriceType",
+    "PromotionError",
+    "PromotionReport",
+    "PromotionRules",
     "Quote",
     "Replay",
     "RiskLimits",

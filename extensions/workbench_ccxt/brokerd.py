@@ -20,6 +20,7 @@ from workbench.venues.contract import (
     OrderChange,
     OrderQuery,
     OrderTarget,
+    Permissions,
 )
 from workbench.venues.errors import (
     NotSentError,
@@ -358,6 +359,17 @@ class CcxtBrokerd:
             if updates == self._balances.updates:
                 break  # else what was streamed meanwhile may be newer
         return self._balances.state(self._clock_ns())
+
+    async def permissions(self) -> Permissions:
+        """Return what the exchange says, where it says it with the balances."""
+        with told(self.place.exchange):
+            raw: Any = (await self._exchange.fetch_balance()).get("info")
+        said: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        may = {name: said.get(name) for name in ("canTrade", "canWithdraw")}
+        return Permissions(
+            may_trade=may["canTrade"] if isinstance(may["canTrade"], bool) else None,
+            may_withdraw=may["canWithdraw"] if isinstance(may["canWithdraw"], bool) else None,
+        )
 
     # Signs of life
 

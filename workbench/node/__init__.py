@@ -11,6 +11,16 @@ from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.live import live
 from workbench.node.node import TradingNode
 from workbench.node.phases import NodePhase
+from workbench.node.promotion import (
+    Certificate,
+    Check,
+    Checklist,
+    DemotionReport,
+    Evidence,
+    PromotionError,
+    PromotionReport,
+    PromotionRules,
+)
 from workbench.node.reconciliation import ReconciliationError
 from workbench.node.registry import nodes
 from workbench.node.setups import as_strategies, as_venues, sandbox
@@ -21,12 +31,20 @@ from workbench.node.synthetic import Synthetic
 
 __all__ = [
     "BuildContext",
+    "Certificate",
+    "Check",
+    "Checklist",
     "ClockKind",
     "DataClientFactory",
+    "DemotionReport",
+    "Evidence",
     "ExecClientFactory",
     "KillReport",
     "NodePhase",
     "NodeSnapshot",
+    "PromotionError",
+    "PromotionReport",
+    "PromotionRules",
     "ReconciliationError",
     "Replay",
     "ShadowReport",

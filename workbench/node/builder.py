@@ -67,6 +67,7 @@ def build(
     on_shutdown: Callable[[ShutdownSystem], None],
     open_journal: OpenJournal = Journal.open,
     shadows: Sequence[SimulatedVenue] = (),
+    promotable: Sequence[ExecClientFactory] = (),
     make_clock: MakeClock = LiveClock,
 ) -> Built:
     """Put a node's parts together; the runner's senders are bound only meanwhile.
@@ -90,7 +91,10 @@ def build(
             core, simulated_time = _core(config, runner, clock, journaling)
             core.on_shutdown(on_shutdown)
             _warn(core)
+            if journaling is not None:
+                journaling.attach(core)
             _add_clients(core, clock, data_factories, exec_factories, journaling)
+            _guard(core, [exec_factories.index(factory) for factory in promotable])
             _take_over(core, config, journaling)
             for actor in actors:
                 core.add_actor(actor)
@@ -158,10 +162,12 @@ def _add_clients(
     context = BuildContext(
         clock, core.dispatcher.channels, core.senders, see_data, shutdown, journal
     )
+    found: list[DataClient] = []
     for factory in data_factories:
         client = _client(factory, factory(context), DataClient)
-        _refuse_second_replay(client, core.data.clients)
-        core.data.add_client(client)
+        _refuse_second_replay(client, found)
+        found.append(client)
+        core.data.add_client(client if journaling is None else journaling.heard(client))
     for exec_factory in exec_factories:
         made = _client(exec_factory, exec_factory(context), ExecutionClient)
         if journaling is None and not made.is_simulated:
@@ -171,6 +177,19 @@ def _add_clients(
                 " journal=PATH"
             )
         core.execution.add_client(made)
+
+
+def _guard(core: TradingCore, numbers: Sequence[int]) -> None:
+    """Let no order reach the accounts of these clients without a route."""
+    for number in numbers:
+        client = core.execution.clients[number]
+        first = next(one for one in core.execution.clients if one.venue == client.venue)
+        if client.is_simulated or not first.is_simulated:
+            raise ConfigError(
+                f"{client.client_id} can be promoted to only if it is a real account, and its venue"
+                f" {client.venue} has a simulated one before it"
+            )
+        core.routes.guarded.add(client.account_id)
 
 
 def _shadow(core: TradingCore, venues: Sequence[SimulatedVenue]) -> Shadow | None:

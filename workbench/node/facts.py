@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from workbench.model.enums import TradingState
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.events import LoopStalled, OrderEvent
+from workbench.model.identifiers import AccountId
 from workbench.node import frames
+from workbench.node.circumstances import Circumstances
 from workbench.node.clients import ExecClientFactory
 from workbench.node.config import TradingNodeConfig
+from workbench.node.destinations import real_accounts
 from workbench.node.journal import Journal, JournalView
 from workbench.node.journaling import Journaling
 from workbench.node.kill import Killing
 from workbench.node.phases import NodePhase
+from workbench.node.promotion import Certificate, Promoting
 from workbench.node.session import Session
 from workbench.node.snapshot_taking import Snapshots
 from workbench.node.snapshots import KillReport, NodeSnapshot
 from workbench.node.user_data import journal_path
+from workbench.node.verification.of_node import verification_of, wait_for_verification
+from workbench.node.verification.results import Verification
+from workbench.node.verification.verifying import Progress
 from workbench.node.views import NodeFrames
 from workbench.runtime.lifecycle import Lifecycle, NodeState, NodeTrigger
 from workbench.trading.actor import Actor
@@ -34,12 +43,14 @@ class NodeFacts(NodeFrames):
     config: TradingNodeConfig
     _lifecycle: Lifecycle[NodeState, NodeTrigger]
     _exec_factories: list[ExecClientFactory]
+    _promotable: list[ExecClientFactory]
     _actors: list[Actor]
     _core: TradingCore | None
     _session: Session | None
     _snapshots: Snapshots
     _killing: Killing | None
     _journaling: Journaling | None
+    _promoting: Promoting | None
 
     @property
     def state(self) -> NodeState:
@@ -63,6 +74,11 @@ class NodeFacts(NodeFrames):
         return None if session is None else next(iter((*session.faults, *session.halts)), None)
 
     @property
+    def is_built(self) -> bool:
+        """Return whether its engines and clients are made."""
+        return self._core is not None
+
+    @property
     def core(self) -> TradingCore:
         """Return the trading core.
 
@@ -82,9 +98,28 @@ class NodeFacts(NodeFrames):
     def is_live(self) -> bool:
         """Return whether its orders may reach a real venue, not only a simulated exchange."""
         core = self._core
-        ways = self._exec_factories if core is None else core.execution.clients
-        # A factory that does not say so is taken for one of a real venue.
-        return not all(getattr(way, "is_simulated", False) for way in ways)
+        if core is None:
+            ways = [one for one in self._exec_factories if one not in self._promotable]
+            # A factory that does not say so is taken for one of a real venue.
+            return not all(getattr(way, "is_simulated", False) for way in ways)
+        guarded = core.routes.guarded
+        open_to_all = [c for c in core.execution.clients if c.account_id not in guarded]
+        return bool(core.routes.all()) or not all(client.is_simulated for client in open_to_all)
+
+    @property
+    def promoted(self) -> dict[str, str]:
+        """Return the accounts that promoted strategies trade, by the strategies' ids."""
+        return {name: one.account_id for name, one in self.certificates.items()}
+
+    @property
+    def certificates(self) -> dict[str, Certificate]:
+        """Return what the promotions that hold were decided on, by the strategies' ids."""
+        return {} if self._promoting is None else dict(self._promoting.certificates)
+
+    @property
+    def real_accounts(self) -> list[AccountId]:
+        """Return the accounts at real venues; empty before it is built."""
+        return [] if self._core is None else real_accounts(self._core)
 
     @property
     def is_inside(self) -> bool:
@@ -100,6 +135,10 @@ class NodeFacts(NodeFrames):
     def disconnect_failures(self) -> list[str]:
         """Return what went wrong when its clients were disconnected, a sentence each."""
         return [] if self._session is None else list(self._session.disconnect_failures)
+
+    @property
+    def _circumstances(self) -> Circumstances | None:
+        return None if self._journaling is None else self._journaling.circumstances
 
     @property
     def stalls(self) -> list[LoopStalled]:
@@ -145,6 +184,51 @@ class NodeFacts(NodeFrames):
         if self._journaling is not None:
             self._journaling.flush()
         return Journal.read_only(path, is_checked=False)
+
+    @property
+    def journal_run(self) -> int | None:
+        """Return the number of its run in the journal; None where it has none yet."""
+        return None if self._journaling is None else self._journaling.run
+
+    def verify(
+        self,
+        strategy: Actor | str | None = None,
+        run: int | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Verification:
+        """Feed a run's record to fresh copies of its strategies, and compare every command.
+
+        What came from outside (market data, time, a venue's events) is fed in the order it was
+        handled, with no exchange; each order, change, cancel, denial, subscription and request must
+        be as it was, to the byte. A run that goes on is verified as far as it is recorded; it goes
+        on meanwhile. In a cell, `await node.verify_async()` does the same without nesting the loop.
+
+        Args:
+            strategy: Only this one: the object, its name (`Cross-001`) or class; by default all.
+            run: Which run of the journal, -1 for the last; by default the node's own.
+            progress: Told how many records were followed, and how many there are, instead of a bar.
+
+        Raises:
+            ConfigError: If there is no journal with market data
+                (`TradingNodeConfig(journal=..., journal_data=True)`), or no such strategy or run.
+            JournalError: If the journal cannot be read.
+        """
+        work = verification_of(self, self._circumstances, strategy, run, progress)
+        session = self._session
+        is_here = session is not None and session.thread == threading.get_ident()
+        return wait_for_verification(work, session.loop if session and is_here else None)
+
+    async def verify_async(
+        self,
+        strategy: Actor | str | None = None,
+        run: int | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Verification:
+        """Do what `verify` does, in a thread that is awaited."""
+        work = verification_of(self, self._circumstances, strategy, run, progress)
+        return await asyncio.to_thread(work)
 
     @property
     def unknown_orders(self) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from decimal import localcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from workbench.model.errors import ThreadError, WorkbenchError
 from workbench.model.money import MONEY_CONTEXT
@@ -176,6 +176,32 @@ class Host:
                 if not self.stopped.is_set():
                     raise
         return exactly(function)
+
+    def run_for(self, make: Callable[[], Coroutine[Any, Any, _T]], timeout_s: float) -> _T:
+        """Run a coroutine on the session's loop, and wait for its result.
+
+        Raises:
+            ThreadError: If it takes longer, or the loop is closed.
+        """
+        session = self._session
+        loop = session.loop
+        if loop is None:
+            raise ThreadError("the node does not run")
+        if session.thread == threading.get_ident():
+            return wait_for(make, loop, timeout_s)
+        future = asyncio.run_coroutine_threadsafe(make(), loop)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise ThreadError(f"the node did not answer within {timeout_s:g} s") from None
+
+    async def run_for_async(self, make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Run a coroutine on the session's loop, and await its result here."""
+        session = self._session
+        if session.loop is None or session.thread == threading.get_ident():
+            return await make()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), session.loop))
 
     @property
     def has_thread(self) -> bool:

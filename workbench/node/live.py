@@ -13,18 +13,13 @@ from workbench.model.instruments import Instrument
 from workbench.node.clients import Replay, as_instruments
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
+from workbench.node.required_limits import missing_limits
 from workbench.node.setups import as_shadows, as_strategies
 from workbench.node.synthetic import Synthetic
 from workbench.node.user_data import DEFAULT
 from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
 from workbench.venues.factory import VenueAccount, VenueData
-
-REQUIRED_LIMITS = ("max_order_quantity", "max_notional", "max_position", "max_loss_per_day")
-"""What `live` must be told before it trades: how large an order, a position and a loss may be.
-
-One of the first two will do.
-"""
 
 
 def live(
@@ -86,10 +81,7 @@ def live(
 
 
 def _check_limits(limits: RiskLimits) -> None:
-    there = {name for name in REQUIRED_LIMITS if getattr(limits, name) is not None}
-    missing = [name for name in REQUIRED_LIMITS[2:] if name not in there]
-    if not there & set(REQUIRED_LIMITS[:2]):
-        missing.insert(0, "max_order_quantity or max_notional")
+    missing = missing_limits(limits)
     if missing:
         raise ConfigError(
             f"a live node needs limits; pass limits=wb.RiskLimits(...) with {', '.join(missing)}"

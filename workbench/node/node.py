@@ -20,13 +20,14 @@ from workbench.node.builder import MakeClock, build
 from workbench.node.clients import DataClientFactory, ExecClientFactory
 from workbench.node.closing import dispose_of
 from workbench.node.config import TradingNodeConfig
-from workbench.node.facts import NodeFacts
 from workbench.node.hosting import Host, exactly
 from workbench.node.journal import Journal
 from workbench.node.journaling import Journaling, OpenJournal
 from workbench.node.kill import Killing
 from workbench.node.listeners import Listeners
 from workbench.node.phases import NodePhase
+from workbench.node.promotion import Promoting
+from workbench.node.promotions import NodePromotions
 from workbench.node.registry import register
 from workbench.node.session import Session
 from workbench.node.shadow import Shadow
@@ -48,7 +49,7 @@ _ANSWER_S = 10.0
 _WAS_RUN = (NodeState.RUNNING, NodeState.STOPPING, NodeState.STOPPED)
 
 
-class TradingNode(NodeFacts):
+class TradingNode(NodePromotions):
     """Strategies, engines and clients, from `build()` to `dispose()`.
 
     Args:
@@ -83,6 +84,7 @@ class TradingNode(NodeFacts):
         self._lock = threading.RLock()
         self._data_factories: list[DataClientFactory] = []
         self._exec_factories: list[ExecClientFactory] = []
+        self._promotable: list[ExecClientFactory] = []
         self._shadows: list[SimulatedVenue] = []
         self._actors: list[Actor] = []
         self._listeners = Listeners()
@@ -97,6 +99,7 @@ class TradingNode(NodeFacts):
         self._open_journal = open_journal
         self._make_clock = make_clock
         self._journaling: Journaling | None = None
+        self._promoting: Promoting | None = None
         self._shadow: Shadow | None = None
         self._fault_reported = False
 
@@ -111,14 +114,23 @@ class TradingNode(NodeFacts):
         self._must_be_created("add a data client factory to")
         self._data_factories.append(_callable(factory, "a data client factory"))
 
-    def add_exec_client_factory(self, factory: ExecClientFactory) -> None:
+    def add_exec_client_factory(
+        self, factory: ExecClientFactory, *, promotable: bool = False
+    ) -> None:
         """Add what makes an execution client in `build()`.
+
+        Args:
+            factory: Makes it.
+            promotable: Whether it is of a real account that strategies may be promoted to: then no
+                order of theirs goes there before.
 
         Raises:
             LifecycleError: If the node is built.
         """
         self._must_be_created("add an execution client factory to")
         self._exec_factories.append(_callable(factory, "an execution client factory"))
+        if promotable:
+            self._promotable.append(factory)
 
     def add_shadow(self, venue: SimulatedVenue) -> None:
         """Run a simulated venue beside the real one of its name, on the same data and orders.
@@ -198,6 +210,8 @@ class TradingNode(NodeFacts):
         Raises:
             LifecycleError: If it was built before.
             ConfigError: If a factory makes no client.
+            PromotionError: If a strategy that is promoted is not what was promoted, or its account
+                is not traded here.
         """
         self._check(NodeTrigger.BUILD)
         built = build(
@@ -208,12 +222,22 @@ class TradingNode(NodeFacts):
             self._on_shutdown,
             self._open_journal,
             self._shadows,
+            self._promotable,
             make_clock=self._make_clock,
         )
+        session = Session(self.config, built, self._on_phase, self.serial)
+        promoting = Promoting(self.config, built, session)
+        try:
+            promoting.restore()
+        except BaseException:
+            if built.journaling is not None:
+                built.journaling.close()
+            raise
+        self._promoting = promoting
         self._journaling = built.journaling
         self._shadow = built.shadow
         self._core = self._views.core = built.core
-        self._session = Session(self.config, built, self._on_phase, self.serial)
+        self._session = session
         self._host = Host(self._session, str(self.config.trader_id), self._finish)
         self._snapshots.begin(built.core, self._session, self._host)
         self._killing = Killing(self, built.core, self._session)
@@ -438,6 +462,7 @@ class TradingNode(NodeFacts):
         made = type(self)(self.config, open_journal=self._open_journal, make_clock=self._make_clock)
         made._data_factories.extend(self._data_factories)
         made._exec_factories.extend(self._exec_factories)
+        made._promotable.extend(self._promotable)
         made._shadows.extend(self._shadows)
         made._actors.extend(self._actors)
         return made
@@ -484,7 +509,10 @@ class TradingNode(NodeFacts):
         Raises:
             LifecycleError: If the node is not built yet.
         """
-        return self._kills().kill()
+        killing = self._kills()
+        if self._circumstances is not None:
+            self._circumstances.killed()
+        return killing.kill()
 
     def _kills(self) -> Killing:
         if self._killing is None:
@@ -503,7 +531,12 @@ class TradingNode(NodeFacts):
         Raises:
             ThreadError: If the node's loop does not answer within ten seconds.
         """
-        return self._call(lambda: function(*arguments), _ANSWER_S)
+        return self._call(lambda: self._called(function, *arguments), _ANSWER_S)
+
+    def _called(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        if self._circumstances is not None:
+            self._circumstances.called(function)
+        return function(*arguments)
 
     def shadow(self) -> ShadowReport:
         """Return how far the venue and its shadow are apart: prices, delays, missed fills.

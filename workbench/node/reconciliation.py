@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from workbench.engines.cache import Cache
@@ -52,14 +52,18 @@ class Reconciliation:
 
     Args:
         core: Our books, and the clients.
+        clients: Those that are asked; all of the core's by default.
 
     Attributes:
         asking: The client whose answer is being waited for.
     """
 
-    def __init__(self, core: TradingCore) -> None:
+    def __init__(
+        self, core: TradingCore, clients: Sequence[ExecutionClient] | None = None
+    ) -> None:
         self.asking = ""
         self._core = core
+        self._clients = core.execution.clients if clients is None else clients
         self._cache = core.cache
         self._states: list[tuple[ExecutionClient, VenueState]] = []
         self._failures: list[ReconciliationError] = []
@@ -70,7 +74,7 @@ class Reconciliation:
 
         What is sent meanwhile must be handled, too.
         """
-        for client in self._core.execution.clients:
+        for client in self._clients:
             self.asking = client.client_id
             try:
                 if client.is_simulated:

@@ -36,6 +36,8 @@ from workbench.runtime.runner import Pump
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
+_KILL_S = 10.0  # against hanging: a KILL's report is settled before that
+_MORE_S = 1.0
 
 # What a callback or client may raise and the node must outlive: the loop passes an interrupt on to
 # the host by itself. GeneratorExit is not among these: after it nothing can be awaited.
@@ -70,6 +72,9 @@ class Session:
         begun: Set once it runs on its loop.
         handling: Where it handles messages, and where strategies start and stop.
         before_all: Called on its thread before anything else is handled there.
+        is_killing: Tells whether a KILL's cancels may be on their way, for which a stop waits.
+        before_start: Called just before strategies start, when our books are the venues'.
+        after_start: Called when all of them have started.
     """
 
     def __init__(
@@ -89,6 +94,9 @@ class Session:
         self.begun = threading.Event()
         self.handling = Handling()
         self.before_all: Callable[[], None] = _nothing
+        self.is_killing: Callable[[], bool] = bool
+        self.before_start: list[Callable[[], None]] = []
+        self.after_start: list[Callable[[], None]] = []
         self._config = config
         core = built.core
         self._core = core
@@ -111,6 +119,9 @@ class Session:
             handling=self.handling,
             room=None if built.journaling is None else self._room,
         )
+        if built.journaling is not None and built.journaling.circumstances is not None:
+            built.journaling.circumstances.watch(self.handling)
+            self._stalls.tell_fresh(built.journaling.circumstances.fresh)
         self._own: set[asyncio.Task[Any]] = set()
         self._streams: dict[asyncio.Task[None], Client] = {}
         self._lanes: list[asyncio.Task[None]] = []
@@ -250,8 +261,12 @@ class Session:
         await self._reconcile()
         self._begin(NodePhase.STARTING)
         self.before_all()
+        for call in self.before_start:
+            call()
         with self._runner.bound(), self.handling:
             core.start_actors()
+        for call in self.after_start:
+            call()
         self._check_stop()
 
     async def _connect(self, kind: str, clients: Sequence[Client]) -> None:
@@ -292,9 +307,13 @@ class Session:
             raise ReconciliationError(
                 f"{reconciliation.asking} did not say what it holds within {limit_s:g} s"
             )
-        with self.handling:
-            core.dispatcher.drain()
+        while self._drain_some():
+            self.before_all()  # a KILL cut it short
         reconciliation.compare()
+
+    def _drain_some(self) -> bool:
+        with self.handling:
+            return self._core.dispatcher.drain()
 
     async def _while_flushing(self, work: Coroutine[Any, Any, None], limit_s: float) -> bool:
         """Do start-up work; meanwhile data events are handled before data commands, then the rest.
@@ -324,8 +343,7 @@ class Session:
         dispatcher = self._core.dispatcher
         with self.handling:
             more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
-            if not more:
-                dispatcher.drain()
+            more = more or dispatcher.drain()
         self._check_stop()
         return more
 
@@ -416,9 +434,11 @@ class Session:
             # Data that was not taken has not happened yet.
             await self._end_streams()
             core.dispatcher.channels.data_events.drop_waiting()
+        self._limit(self._config.delay_post_stop_s)
         if not self.faults:
             # A strategy sees what it caused before it is stopped, as in a backtest.
             self._keep_on(core.dispatcher.drain)
+            self.before_all()  # a KILL may have cut that short
         while True:
             try:
                 with self.handling:
@@ -430,7 +450,12 @@ class Session:
                 # Each one takes out an actor or a message: the rest still gets its turn.
                 self.note(error)
 
-    def _keep_on(self, handle: Callable[[], None]) -> None:
+    def _limit(self, limit_s: float) -> None:
+        """Handle at most so long at once, whatever a strategy answers to each answer it gets."""
+        end = time.monotonic() + limit_s  # the loop's own clock stands still meanwhile
+        self._core.dispatcher.limit(lambda: time.monotonic() >= end)
+
+    def _keep_on(self, handle: Callable[[], object]) -> None:
         """Handle messages; one that fails does not keep the rest from being handled."""
         while True:
             try:
@@ -441,7 +466,10 @@ class Session:
                 self.note(error)
 
     async def _handle_residual(self) -> None:
-        """Handle what still comes until nothing is awaited, for `delay_post_stop_s` at most."""
+        """Handle what still comes until nothing is awaited, for `delay_post_stop_s` at most.
+
+        A KILL has the time that it takes to settle.
+        """
         self._enter(NodePhase.RESIDUAL)
         core = self._core
         time_moves = self._time
@@ -449,6 +477,7 @@ class Session:
             # No data moves simulated time any more: what is on its way arrives, as in a backtest.
             self._keep_on(lambda: time_moves.run_on(lambda: core.is_awaiting))
         deadline = self._within(self._config.delay_post_stop_s)
+        last = self._within(self._config.delay_post_stop_s + _KILL_S)
         try:
             while True:
                 self._before_slice()
@@ -459,9 +488,11 @@ class Session:
                     self.note(error)
                     more = True
                 # Simulated clients answer at once: waiting would bring nothing more.
-                if not more and (time_moves is not None or not core.is_awaiting):
+                awaits = time_moves is None and core.is_awaiting
+                is_killing = self.is_killing()
+                if not (more or awaits or is_killing):
                     return
-                if self._now_s() >= deadline():
+                if self._now_s() >= (last() if is_killing else deadline()):
                     return
                 await asyncio.sleep(self._config.pause_s)
         finally:
@@ -493,6 +524,7 @@ class Session:
     async def _drain(self) -> None:
         self._core.risk.refuse_waiting("the node stopped before the rate let it leave")
         deadline = self._within(self._config.timeout_disconnection_s)
+        self._limit(self._config.timeout_disconnection_s + _MORE_S)
         self._keep_on(lambda: self._drain_until(deadline))
         self.left_open = left_open(self._core.cache)
 

@@ -14,9 +14,11 @@ from workbench.node.clients import Replay, Simulated, as_instruments
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
 from workbench.node.synthetic import Synthetic
+from workbench.node.user_data import DEFAULT
 from workbench.sim import OnExhausted
 from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
+from workbench.venues.factory import VenueAccount
 
 
 def as_strategies(strategy: Actor | Sequence[Actor]) -> list[Actor]:
@@ -92,10 +94,12 @@ def as_shadows(
 
 def sandbox(
     strategy: Actor | Sequence[Actor],
-    data: Any = "synthetic",
+    data: Any = None,
     *,
     instrument: Instrument | Sequence[Instrument],
     venue: SimulatedVenue | Sequence[SimulatedVenue] | None = None,
+    account: VenueAccount | None = None,
+    shadow: bool | SimulatedVenue | Sequence[SimulatedVenue] = False,
     speed: float | None = None,
     on_exhausted: str = "stop",
     start: Any = None,
@@ -108,9 +112,14 @@ def sandbox(
     Args:
         strategy: A strategy object, or several.
         data: `"synthetic"` for a made-up market on the live clock; a data client factory such as
-            `wb.Synthetic(...)`; or history, as `wb.backtest` takes it, which is replayed.
+            `wb.Synthetic(...)`; or history, as `wb.backtest` takes it, which is replayed. By
+            default the account's market data, without an account the made-up market.
         instrument: The instrument, or several.
         venue: How fills are simulated; by default a margin account of 1,000,000.
+        account: A real account that strategies may be promoted to. It is connected and reconciled
+            as the node starts, and no order goes there before `node.promote(...)`.
+        shadow: Whether, once orders go to the account, another simulated exchange runs beside it
+            on the same orders, and how it is simulated; see `node.shadow()`.
         speed: Of a replay: how many times real speed; None for as fast as it is handled.
         on_exhausted: Of a replay: `"stop"` the node at the data's end, or `"idle"`.
         start: Of a replay: only data from then on; earlier data answers requests.
@@ -121,6 +130,7 @@ def sandbox(
     Raises:
         ConfigError: If an argument is not usable.
         DataError: If the data is not.
+        CredentialsError: If the account's credentials are not in the environment or the keyring.
 
     >>> from workbench.model.instruments import CurrencyPair
     >>> pair = CurrencyPair.define("BTC/USDT.SIM", price_increment="0.01")
@@ -132,22 +142,17 @@ def sandbox(
     # All of it before the node is made: one that could not be completed is never the latest node.
     strategies = as_strategies(strategy)
     venues = as_venues(venue, instruments)
-    if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
-    settings = config or TradingNodeConfig()
-    if limits is not None:
-        settings = msgspec.structs.replace(settings, limits=limits)
+    settings = _settings(config, limits)
+    shadows = as_shadows(shadow, instruments)
+    if shadows and account is None:
+        raise ConfigError("a shadow stands beside a real account: pass account=, or leave it out")
+    if account is not None:
+        account = _as_account(account).for_instruments(instruments)
+        settings = msgspec.structs.replace(settings, journal=settings.journal or DEFAULT)
+    data = _data(data, account)
     if isinstance(data, type):
         raise ConfigError(f"data is an object, such as {data.__name__}(...), not the class")
-    factory: Any
-    if isinstance(data, str) and data == "synthetic":
-        factory = Synthetic(instruments)
-    elif isinstance(data, (Synthetic, Replay)) or callable(data):
-        factory = data
-    else:
-        factory = Replay(
-            data, instruments, speed=speed, on_exhausted=on_exhausted, start=start, end=end
-        )
+    factory = _factory(data, instruments, speed, on_exhausted, start, end)
     idle = None if on_exhausted == OnExhausted.STOP else on_exhausted
     _refuse_unused(data, factory, speed=speed, on_exhausted=idle, start=start, end=end)
     kind = ClockKind.SIMULATED if isinstance(factory, Replay) else ClockKind.LIVE
@@ -155,9 +160,56 @@ def sandbox(
     node.add_data_client_factory(factory)
     for one in venues:
         node.add_exec_client_factory(Simulated(one, instruments))
+    if account is not None:
+        node.add_exec_client_factory(account, promotable=True)
+    for one in shadows:
+        node.add_shadow(one)
     for one in strategies:
         node.add_strategy(one)
     return node
+
+
+def _settings(config: TradingNodeConfig | None, limits: RiskLimits | None) -> TradingNodeConfig:
+    if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
+    settings = config or TradingNodeConfig()
+    return settings if limits is None else msgspec.structs.replace(settings, limits=limits)
+
+
+def _factory(
+    data: Any,
+    instruments: list[Instrument],
+    speed: float | None,
+    on_exhausted: str,
+    start: Any,
+    end: Any,
+) -> Any:
+    if isinstance(data, str) and data == "synthetic":
+        return Synthetic(instruments)
+    if isinstance(data, (Synthetic, Replay)) or callable(data):
+        return data
+    return Replay(data, instruments, speed=speed, on_exhausted=on_exhausted, start=start, end=end)
+
+
+def _data(data: Any, account: VenueAccount | None) -> Any:
+    if data is None:
+        return "synthetic" if account is None else account.data()
+    if account is not None and (isinstance(data, (Replay, Synthetic)) or not callable(data)):
+        raise ConfigError(
+            "a replay or a made-up market promotes nothing: leave account= out, or data= for the"
+            f" account's own market data; got data={type(data).__name__}"
+        )
+    return data
+
+
+def _as_account(account: VenueAccount) -> VenueAccount:
+    if not isinstance(account, VenueAccount):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            "account is a real account, such as wb.VenueAccount('ccxt', 'BINANCE-001',"
+            f" exchange='binance'); got {account!r}"
+        )
+    account.credentials()  # refused now, not when it connects
+    return account
 
 
 def _refuse_unused(data: Any, factory: Any, **of_replay: Any) -> None:

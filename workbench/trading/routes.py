@@ -2,7 +2,8 @@
 
 Without routes an order goes to the first execution client of its instrument's venue. A route sends
 those of one strategy at one venue to another account. An account that is guarded takes orders from
-the strategies alone that have a route to it, also where a strategy names it.
+the strategies alone that have a route to it, also where a strategy names it. What reduces a
+position may always go where the position is.
 """
 
 from __future__ import annotations
@@ -73,13 +74,18 @@ class Routes:
             return Route(named)
         route = self._routes.get((order.strategy_id, venue_of(order.instrument_id)))
         if client_id is None and named is None:
-            return Route(None) if route is None else route
+            return Route(None) if route is None else _passed(route, order)
         target = named if client_id is None else self._account_of_client(client_id)
         if route is not None and route.account_id == target:
-            return route._replace(account_id=named)
-        if target in self.guarded:
+            return _passed(route, order)._replace(account_id=named)
+        if target in self.guarded and not order.reduce_only:
             reason = (
                 f"{order.strategy_id} is not promoted to account {target}; node.promote(...) does"
             )
             return Route(named, "NOT_PROMOTED", reason)
         return Route(named)
+
+
+def _passed(route: Route, order: Order) -> Route:
+    """Let what reduces a position go on a route that is refused."""
+    return Route(route.account_id) if order.reduce_only else route

@@ -136,6 +136,13 @@ class FillQuery(msgspec.Struct, frozen=True, kw_only=True):
     venue_order_id: VenueOrderId | None = None
 
 
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue lets an account's credentials do; None where it does not say."""
+
+    may_trade: bool | None = None
+    may_withdraw: bool | None = None
+
+
 # What endpoints are made with, and call back
 
 
@@ -332,6 +339,10 @@ class BrokerEndpoints(Protocol):
         """Return the net positions that are not flat."""
         ...
 
+    async def permissions(self) -> Permissions:
+        """Return what the credentials may do."""
+        ...
+
     async def server_time(self) -> int:
         """Return the venue's time, nanoseconds."""
         ...
@@ -373,6 +384,7 @@ _OPTIONAL = frozenset(
     {
         "cancel_all",
         "modify",
+        "permissions",
         "ping",
         "position_reports",
         "request_history",

@@ -51,12 +51,14 @@ from workbench.venues.contract import (
     EndpointKind,
     FillQuery,
     OrderQuery,
+    Permissions,
     check_endpoints,
 )
 from workbench.venues.inquiries import Inquiries
 from workbench.venues.order_entry import Durable, ExecutionSettings, NotWritten, OrderEntry
 from workbench.venues.plugin import VenuePlugin
 from workbench.venues.rates import Rates
+from workbench.venues.secrets import without_secrets
 from workbench.venues.tasks import OwnedTasks
 from workbench.venues.tracking import Tracked, Tracking
 
@@ -211,7 +213,7 @@ class VenueExecutionClient(ExecutionClient):
 
     async def connect(self) -> None:
         """Connect, and send the account's state."""
-        await self.link.start()
+        await _showable(self.link.start())
         self._tasks.spawn(self._entry.outbox.run(), "sending")
         if self._settings.check_interval_s is not None:
             self._tasks.spawn(self._check(self._settings.check_interval_s), "checking")
@@ -235,11 +237,17 @@ class VenueExecutionClient(ExecutionClient):
     async def venue_state(self) -> VenueState:
         """Return what the venue holds; what comes later counts from here."""
         self.tracking.adopt_open()
-        orders, fills, positions, account = await self._ask_for_all()
+        orders, fills, positions, account = await _showable(self._ask_for_all())
         states, new_fills = self.tracking.absorb(orders, fills)
         for tracked in self._absent(orders):
             self._inquiries.begin(tracked, at_once=True)
         return VenueState(account=account, orders=states, fills=new_fills, positions=positions)
+
+    async def permissions(self) -> Permissions | None:
+        """Return what the venue says that the credentials may do, None where it cannot be asked."""
+        if "permissions" in self.unsupported:
+            return None
+        return await self._within(self.brokerd.permissions)
 
     async def refresh(self) -> None:
         """Ask for orders, fills, positions and account, and send them on as reports."""
@@ -452,3 +460,14 @@ class VenueExecutionClient(ExecutionClient):
         if not found:
             self._entry.not_there(tracked, self._trait("submit_expiry_s"))
         return bool(found)
+
+
+async def _showable(work: Awaitable[_T]) -> _T:
+    """Await something; what it raises, which users get to see, tells no secret."""
+    try:
+        return await work
+    except Exception as error:
+        shown = without_secrets(error)
+        if shown is error:
+            raise
+    raise shown

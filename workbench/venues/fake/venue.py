@@ -28,6 +28,7 @@ from workbench.venues.contract import (
     OrderChange,
     OrderQuery,
     OrderTarget,
+    Permissions,
     Subscription,
     SymbolMatch,
 )
@@ -54,6 +55,7 @@ class FakeVenue:
         faults: How often what goes wrong; `set_faults` changes it.
         skew_ns: How far its clock is ahead.
         rate_limit: How many order requests it takes in a second; None for any number.
+        permissions: What it says the credentials may do.
 
     >>> from workbench.model.instruments import CurrencyPair
     >>> FakeVenue([CurrencyPair.define("BTC/USDT.FAKE")], clock_ns=lambda: 0).name
@@ -73,6 +75,7 @@ class FakeVenue:
         self.name = str(listed[0].venue)
         self.skew_ns = 0
         self.rate_limit: int | None = None
+        self.permissions = Permissions(may_trade=True)
         self._clock_ns = clock_ns
         self._random = random.Random(seed)
         self.faults = faults or Faults()
@@ -313,6 +316,10 @@ class FakeBrokerd:
         """Return the balances."""
         market = self._fake.market
         return await self._wire.call(lambda: market.account_state(self._account_id))
+
+    async def permissions(self) -> Permissions:
+        """Return what `fake.permissions` says."""
+        return await self._wire.call(lambda: self._fake.permissions)
 
     async def server_time(self) -> int:
         """Return the venue's time."""
