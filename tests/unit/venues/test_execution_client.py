@@ -15,6 +15,7 @@ from workbench.model.enums import OrderStatus
 from workbench.model.reports import FillReport, OrderStatusReport
 from workbench.venues import LinkState, RateLimit
 from workbench.venues.fake import FAKE, Faults
+from workbench.venues.outbox import PATIENCE_S
 from workbench.venues.testing import FakeTrial, VenueSession
 
 Test = Callable[[FakeTrial, VenueSession], Awaitable[None]]
@@ -25,7 +26,7 @@ class Notebook:
 
     Attributes:
         written: Kind and payload, in order.
-        log: What became safe, and what was written, in order.
+        failure: What writing down a request raises; `disk_failure` what waiting for it does.
     """
 
     def __init__(self) -> None:
@@ -33,15 +34,18 @@ class Notebook:
         self.is_safe = asyncio.Event()
         self.is_safe.set()
         self.failure: Exception | None = None
+        self.disk_failure: Exception | None = None
 
     def append(self, kind: str, payload: msgspec.Struct) -> int:
-        if self.failure is not None:
+        if self.failure is not None and kind == "request":
             raise self.failure
         self.written.append((kind, payload))
         return len(self.written)
 
     async def durable(self, sequence: int) -> None:
         await self.is_safe.wait()
+        if self.disk_failure is not None:
+            raise self.disk_failure
 
 
 def play(test: Test, *, journal: Any = None, **options: Any) -> None:
@@ -92,6 +96,80 @@ def test_an_order_that_cannot_be_written_down_is_rejected_and_never_sent() -> No
         journal.failure = None
 
     play(test, journal=journal)
+
+
+@pytest.mark.parametrize("breaks", ["append", "disk", "hangs", "hangs behind an order"])
+def test_a_cancel_leaves_whatever_becomes_of_the_journal(
+    breaks: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Notebook()
+
+    async def test(trial: FakeTrial, session: VenueSession) -> None:
+        name = session.limit("buy", 90)
+        await accepted(session, name)
+        if breaks == "append":
+            journal.failure = OSError("the disk is full")
+        elif breaks == "disk":
+            journal.disk_failure = OSError("the disk is full")
+        else:
+            journal.is_safe.clear()
+        if breaks == "hangs behind an order":
+            waiting = session.limit("buy", 91)
+            await asyncio.sleep(0.5)
+        session.desk.cancel_order(session.order(name))
+        await session.until(lambda: session.order(name).is_closed, "it ends")
+        assert session.order(name).status is OrderStatus.CANCELED
+        if breaks == "hangs behind an order":
+            assert await trial.submits_of(waiting) == 0
+            journal.is_safe.set()
+            await accepted(session, waiting)
+            assert await trial.submits_of(waiting) == 1
+        journal.failure = journal.disk_failure = None
+        journal.is_safe.set()
+
+    play(test, journal=journal)
+    assert "a cancel leaves all the same" in caplog.text
+
+
+def test_cancels_wait_for_a_disk_that_hangs_all_at_once_not_one_after_the_other() -> None:
+    journal = Notebook()
+
+    async def test(trial: FakeTrial, session: VenueSession) -> None:
+        names = [session.limit("buy", 90) for _ in range(5)]
+        for name in names:
+            await accepted(session, name)
+        journal.is_safe.clear()
+        began = asyncio.get_running_loop().time()
+        for name in names:
+            session.desk.cancel_order(session.order(name))
+        await session.until(lambda: all(session.order(name).is_closed for name in names), "ended")
+        assert asyncio.get_running_loop().time() - began < 2 * PATIENCE_S  # of virtual time
+        journal.is_safe.set()
+
+    play(test, journal=journal)
+
+
+def test_of_an_order_one_cancel_waits_and_a_change_that_waits_behind_it_never_leaves() -> None:
+    async def test(trial: FakeTrial, session: VenueSession) -> None:
+        name = session.limit("buy", 90)
+        await accepted(session, name)
+        order = session.order(name)
+        outbox = session.execution._entry.outbox
+        session.execution.link.up.clear()
+        session.desk.modify_order(order, price=Decimal(89))
+        await session.until(lambda: len(outbox) == 1, "the change waits")
+        for _ in range(3):
+            session.desk.cancel_order(order)
+            await asyncio.sleep(0.1)
+        assert len(outbox) == 2
+        session.execution.link.up.set()
+        await session.until(lambda: order.is_closed, "it ends")
+        assert order.status is OrderStatus.CANCELED
+        assert order.price == Decimal(90)
+        await session.until(lambda: "OrderModifyRejected" in session.desk.kinds(name), "refused")
+        assert "OrderUpdated" not in session.desk.kinds(name)
+
+    play(test)
 
 
 def test_an_order_without_a_connection_is_rejected_and_a_cancel_waits() -> None:
