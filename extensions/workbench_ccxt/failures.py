@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from workbench.venues.errors import (
@@ -14,6 +14,8 @@ from workbench.venues.errors import (
     VenueError,
     VenueRejectedError,
 )
+
+_log = logging.getLogger(__name__)
 
 STATUS = "workbench_status"
 """The attribute of an exception that holds the HTTP status it came with."""
@@ -36,21 +38,50 @@ _TOO_MANY = frozenset({"DDoSProtection", "RateLimitExceeded"})
 _BAN = re.compile(r"\b418\b")
 
 
-@contextmanager
-def told(exchange: str) -> Generator[None]:
+class told:  # noqa: N801  # reads as a function
     """Raise what ccxt raises within as the errors of the contract.
+
+    In ccxt's own frames are keys, headers and signed addresses, which a traceback that shows
+    variables would show: none is left. A DEBUG record tells where it came from.
+
+    Args:
+        exchange: Its name, for messages.
 
     Raises:
         VenueRejectedError: It was refused for certain (or a subclass of it).
         NotSentError: It did not leave.
         VenueError: Nothing is certain.
     """
-    try:
-        yield
-    except VenueError:
-        raise
-    except Exception as error:
-        raise failure(exchange, error) from error
+
+    def __init__(self, exchange: str) -> None:
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        place: TracebackType | None,
+    ) -> None:
+        """Raise another error, or the one that came without the way it took."""
+        if error is None or isinstance(error, VenueError):
+            return
+        if not isinstance(error, Exception):
+            _forget_way(error)
+            return
+        _log.debug("%s raised", self._exchange, exc_info=error)
+        made = failure(self._exchange, error)
+        _forget_way(error)
+        try:
+            raise made from None
+        finally:
+            made.__context__ = None
+
+
+def _forget_way(error: BaseException) -> None:
+    error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
 def failure(exchange: str, error: Exception) -> VenueError:
@@ -65,6 +96,12 @@ def failure(exchange: str, error: Exception) -> VenueError:
         return RateLimitedError(text, getattr(error, "retry_after_s", retry_after_s), code)
     if names & _REFUSALS or ("ExchangeError" in names and _is_refusal(error)):
         return VenueRejectedError(text, code)
+    distrust = _distrust(error)
+    if distrust:
+        return NotSentError(
+            f"{exchange} is not trusted, nothing was sent: {distrust}. A server shows a certificate"
+            " that this machine's authorities have signed; that is always checked"
+        )
     if _never_connected(error):
         return NotSentError(f"{exchange} cannot be reached: {text}")
     return VenueError(f"{code}: {text}")
@@ -87,6 +124,15 @@ def _is_refusal(error: Exception) -> bool:
     """
     status = getattr(error, STATUS, None)
     return isinstance(status, int) and 400 <= status < 500 and status not in (408, 409)
+
+
+def _distrust(error: BaseException | None) -> str:
+    """Return why a server's certificate is not trusted; empty if that is not the reason."""
+    while error is not None:
+        if type(error).__name__ == "SSLCertVerificationError":
+            return str(getattr(error, "verify_message", "") or error)
+        error = getattr(error, "certificate_error", None) or error.__cause__ or error.__context__
+    return ""
 
 
 def _never_connected(error: BaseException | None) -> bool:

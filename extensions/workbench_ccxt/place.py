@@ -18,6 +18,9 @@ MARKETS = ("spot", "margin", "swap", "future")
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SECRETS = re.compile(r"(api_?)?key|secret|password|passphrase|uid|private_?key|token", re.I)
+_DISTRUST = re.compile(
+    r"verify\w*|ssl\w*|insecure\w*|tls\w*|ca_?(file|path)|reject_?unauthorized|url", re.I
+)
 _BINANCE = frozenset({"binance", "binanceus"})
 
 
@@ -62,13 +65,18 @@ class Place(
             )
         if self.sandbox and (self.base_url or self.urls):
             raise ConfigError("pass either sandbox=True or addresses of your own, not both")
-        for url in _texts([self.base_url, self.urls]):
-            _check_url(url)
-        for name in self.options:
+        for url in texts([self.base_url, self.urls]):
+            check_url(url)
+        for name in _names(self.options):
             if _SECRETS.fullmatch(name):
                 raise ConfigError(
                     f"options must hold no secret; got {name!r}. Credentials are read from the"
                     " environment or the keyring: see workbench.venues.secrets"
+                )
+            if _DISTRUST.fullmatch(name):
+                raise ConfigError(
+                    f"options cannot change where requests go or whom they trust; got {name!r}."
+                    " Addresses are given as base_url or urls, and certificates always checked"
                 )
 
     @property
@@ -108,19 +116,37 @@ def place_of(given: Mapping[str, Any]) -> Place:
     return Place(**{name: value for name, value in given.items() if value is not None})
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, one in value.items():  # pyright: ignore[reportUnknownVariableType]
+            yield str(name)  # pyright: ignore[reportUnknownArgumentType]
+            yield from _names(one)
+    elif isinstance(value, list):
+        for one in value:  # pyright: ignore[reportUnknownVariableType]
+            yield from _names(one)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield the texts in mappings and lists."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(one)
+            yield from texts(one)
     elif isinstance(value, list):
         for one in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(one)
+            yield from texts(one)
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Check that what is sent to an address can be read by nobody on the way.
+
+    Raises:
+        ConfigError: If it is neither of TLS nor of this machine's loopback, or holds a password.
+    """
     parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ConfigError(f"an address holds no user and no password; got one at {parts.hostname}")
     if not url or (parts.scheme in ("https", "wss") and parts.hostname):
         return
     if parts.scheme in ("http", "ws") and parts.hostname in _LOOPBACK:

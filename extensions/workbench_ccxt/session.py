@@ -12,7 +12,7 @@ from workbench.venues.errors import NotSentError, VenueError, VenueRejectedError
 from workbench.venues.secrets import Credentials
 from workbench.venues.tasks import OwnedTasks
 from workbench_ccxt.failures import failure, told
-from workbench_ccxt.place import Place
+from workbench_ccxt.place import Place, check_url, texts
 from workbench_ccxt.tapping import Listener, tapped
 
 _log = logging.getLogger(__name__)
@@ -114,6 +114,10 @@ class Session:
                 ) from error
         if place.api_urls:
             exchange.urls["api"] = exchange.deep_extend(exchange.urls["api"], place.api_urls)
+        for url in texts(exchange.urls["api"]):
+            check_url(url)  # ccxt's own, too
+        if exchange.verify is not True:
+            raise VenueError(f"ccxt does not check the certificates of {place.exchange}")
         return exchange
 
     async def close(self) -> None:

@@ -75,12 +75,46 @@ class Listener:
         self.on_broken = on_broken
 
 
+class _Hidden:
+    """An attribute that only who asks for it by name sees: not `vars`, nor a list of variables."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._kept = f"_hidden_{name}"
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return vars(instance).get(self._kept, str)() if instance is not None else ""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[self._kept] = lambda: value
+
+
+class _Dropped:
+    """An attribute that keeps nothing: headers and addresses of requests that were signed."""
+
+    def __get__(self, instance: Any, owner: type) -> None:
+        return None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        return None
+
+
 def tapped(exchange_class: Any, listener: Listener) -> Any:
     """Return a class of an exchange that cannot lose a stream in silence."""
     base: Any = exchange_class
 
     class Tapped(base):
-        """An exchange whose sockets are listened to."""
+        """An exchange whose sockets are listened to, and that shows and keeps no secret."""
+
+        apiKey = _Hidden()  # noqa: N815
+        secret = _Hidden()
+        password = _Hidden()
+        uid = _Hidden()
+        last_request_headers = _Dropped()
+        last_request_body = _Dropped()
+        last_request_url = _Dropped()
+
+        def __reduce_ex__(self, _: Any) -> Any:
+            raise TypeError(f"a connection to {self.id} cannot be pickled or copied")
 
         def client(self, url: str) -> Any:
             is_new = url not in (self.clients or {})

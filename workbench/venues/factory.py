@@ -6,7 +6,6 @@ the node sees a `DataClient` and an `ExecutionClient`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -177,7 +176,7 @@ class VenueAccount:
             self.account_id,
             self.plugin.credentials,
             self.plugin.optional_credentials,
-            os.environ if environ is None else environ,
+            environ,
             lookup,
         )
 

@@ -5,28 +5,80 @@ Credentials come from the environment, as `WORKBENCH_<ACCOUNT>_<NAME>`, or from 
 notebook is stored with it. Account `BINANCE-001` has its `api_key` in
 `WORKBENCH_BINANCE_001_API_KEY`.
 
-What was read is cut out of every log record from then on (`redact` does the same to a text).
+What was read is cut out of every log record from then on, to the end of the process: a task or
+socket that is collected late still logs its error. For that the process-wide factory of log records
+is replaced by one that asks the one there was; whoever replaces it later asks ours, or it is put in
+place again when credentials are read next. `redact` does the same to a text.
 """
 
 from __future__ import annotations
 
+import base64
 import importlib
+import json
 import logging
+import os
 import re
 import traceback
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NoReturn, cast
 from urllib.parse import quote
 
-from workbench.venues.errors import CredentialsError
+from workbench.venues.errors import CredentialsError, VenueError
 
 HIDDEN = "***"
 """What is shown in a secret's place."""
 
 _SERVICE = "workbench"
 _LEAST = 6  # a shorter one would be cut out of innocent words
-_known: weakref.WeakSet[Secret] = weakref.WeakSet()
+_LEAST_LINE = 16
+_SIGNED = re.compile(
+    r"(?<![a-z])(?P<name>(?:signature|sign|sig)[\"']?\s*[=:]\s*[b\"']{0,2})[a-z0-9%+/=_-]{16,}",
+    re.I,
+)
+
+
+class _Known:
+    """How secrets are spelled, and how that is cut out of texts; a look at it shows none.
+
+    Nothing here is a plain variable that holds one: a traceback may show every variable.
+    """
+
+    __slots__ = ("_each", "cut")
+
+    def __init__(self) -> None:
+        self._each: Callable[[], Iterator[str]] = ().__iter__
+        self.cut: Callable[[str], str] = str
+
+    def add(self, value: str) -> None:
+        """Cut a value out of texts from now on."""
+        longest_first = sorted({*self._each(), *_spellings(value)}, key=len, reverse=True)
+        if longest_first:
+            self._each = tuple(longest_first).__iter__
+            self.cut = partial(re.compile("|".join(map(re.escape, longest_first))).sub, HIDDEN)
+
+    def is_in(self, text: str) -> bool:
+        """Return whether a text holds one."""
+        return any(map(text.__contains__, self._each()))
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield how a value may stand in a text: as it is, quoted, escaped, encoded, line by line."""
+    found = [value, quote(value, safe=""), repr(value)[1:-1], json.dumps(value)[1:-1]]
+    data = value.encode()
+    found += [data.hex(), data.hex().upper()]
+    for shift in range(3):
+        # Wherever it begins among the bytes; what depends on its neighbours is left out.
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            text = encode(b"\0" * shift + data).rstrip(b"=").decode()
+            found.append(text[0 if not shift else shift + 1 : -1])
+    lines = [line for line in value.splitlines() if not line.startswith("-----")]
+    found += [line for line in lines if len(line) >= _LEAST_LINE]
+    return (one for one in found if len(value) >= _LEAST <= len(one))
+
+
+_known = _Known()
 
 
 class Secret:
@@ -46,7 +98,7 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._reveal: Callable[[], str] = lambda: value
-        _known.add(self)
+        _known.add(value)
 
     def reveal(self) -> str:
         """Return the value.
@@ -152,7 +204,7 @@ def read_credentials(
     account: str,
     names: Iterable[str],
     optional: Iterable[str],
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
     lookup: KeyringLookup | None = None,
 ) -> Credentials:
     """Read an account's credentials; from then on no log record shows them.
@@ -161,19 +213,17 @@ def read_credentials(
         account: Whose.
         names: Which are needed.
         optional: Which are taken where they are there.
-        environ: The environment; asked first.
+        environ: The environment, asked first; by default the process's.
         lookup: The keyring; by default that of the package `keyring`, where it is installed.
 
     Raises:
         CredentialsError: Naming what is missing, and where it was looked for.
     """
-    in_keyring = keyring_lookup() if lookup is None else lookup
+    read = _reader(account, environ, lookup)
+    del environ, lookup  # a traceback that shows variables would show them
     needed = list(names)
-    found: dict[str, Secret] = {}
-    for name in [*needed, *optional]:
-        value = environ.get(variable_of(account, name)) or _ask(in_keyring, account, name)
-        if value:
-            found[name] = Secret(value.strip())
+    each = {name: read(name) for name in [*needed, *optional]}
+    found = {name: secret for name, secret in each.items() if secret is not None}
     missing = [name for name in needed if name not in found]
     if missing:
         variables = ", ".join(variable_of(account, name) for name in missing)
@@ -185,6 +235,22 @@ def read_credentials(
     if found:
         redact_logs()
     return Credentials(found)
+
+
+def _reader(
+    account: str, environ: Mapping[str, str] | None, lookup: KeyringLookup | None
+) -> Callable[[str], Secret | None]:
+    """Return what reads one credential; None where there is none."""
+    in_keyring = keyring_lookup() if lookup is None else lookup
+
+    def in_environment(variable: str) -> str | None:
+        return (os.environ if environ is None else environ).get(variable)
+
+    def read(name: str) -> Secret | None:
+        kept = in_environment(variable_of(account, name)) or _ask(in_keyring, account, name)
+        return Secret(kept.strip()) if kept else None
+
+    return read
 
 
 def keyring_lookup() -> KeyringLookup | None:
@@ -205,16 +271,42 @@ def _ask(lookup: KeyringLookup | None, account: str, name: str) -> str | None:
 
 
 def redact(text: str) -> str:
-    """Return a text with every known secret in it, quoted for a URL or not, as `***`."""
-    for secret in list(_known):
-        try:
-            value = secret.reveal()
-        except CredentialsError:
-            continue
-        if len(value) >= _LEAST:
-            for spelled in (value, quote(value, safe="")):
-                text = text.replace(spelled, HIDDEN)
+    """Return a text with every known secret in it, however it is spelled, as `***`.
+
+    Signatures that were made with one are cut out too, where their name stands before them.
+    """
+    if _known.is_in(text):
+        text = _known.cut(text)
+    if "sig" in text or "Sig" in text or "SIG" in text:
+        text = _SIGNED.sub(rf"\g<name>{HIDDEN}", text)
     return text
+
+
+def without_secrets(error: Exception) -> Exception:
+    """Return an error that can be shown: itself, unless it or what led to it tells a secret.
+
+    Then one that says the same without it, and leads nowhere.
+    """
+    for one in _led_to(error):
+        shown = "".join(traceback.format_exception_only(one)) + repr(one)
+        if redact(shown) != shown:
+            return VenueError(redact(f"{type(error).__name__}: {error}"))
+    return error
+
+
+def _led_to(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its causes, what it came up in, and theirs, each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += cast("BaseExceptionGroup[BaseException]", one).exceptions
 
 
 def redact_logs() -> None:
