@@ -2,8 +2,11 @@
 
 From another thread HALTED holds at once, also while a cell or a callback keeps the node's loop
 busy. The cancels are the first thing the loop handles after that. A callback that does not return
-is broken off; code in C cannot be, and the report says so until it returns. A thread that watches
-over this lives from the kill until its report is settled.
+is broken off; code in C cannot be, and the report says so until it returns.
+
+A cancel that is refused or not answered is given again, ever more seldom: while the kill stands
+none of its orders is given up, and the report, though settled, says when one ends at last. A thread
+watches over this until nothing is left, the state is set to another, or the node has ended.
 """
 
 from __future__ import annotations
@@ -43,13 +46,13 @@ _log = logging.getLogger(__name__)
 HANG_S = 0.5
 """From how long after the kill on a callback that has not returned is broken off."""
 SETTLE_S = 5.0
-"""How long cancels are repeated where a venue refuses them or does not answer."""
+"""How long after its cancels the report is settled, where a venue refuses or does not answer."""
 _SHOWS_S = 0.25
 _REPEAT_S = 0.25
 _ANSWER_S = 1.0
-_ROUNDS = 3
+_LONGEST_S = 30.0
 _LOOK_S = 0.01
-_SWEEP_S = 0.05
+_SWEEP_S, _LATE_SWEEP_S = 0.05, 0.25
 _REASON = "KILL"
 _OVER = (OrderDenied, OrderRejected, OrderCanceled, OrderExpired)
 _ENDED = (NodeState.STOPPED, NodeState.DISPOSED)
@@ -82,7 +85,9 @@ class Killing:
         self._is_sweep_asked = False
         self._tried: dict[ClientOrderId, tuple[int, float]] = {}
         self._faults_before = 0
+        self._has_ended = False
         session.before_all = self.handle
+        session.is_killing = self.is_at_work
 
     # From any thread
 
@@ -138,15 +143,24 @@ class Killing:
             f"a KILL came after {state.value!r} was asked for; set it again if you still want that"
         )
 
+    def is_at_work(self) -> bool:
+        """Return whether a report is not settled."""
+        return self.report is not None and not self.report.is_settled
+
     def end(self) -> None:
         """Settle the report: the node's run is over."""
-        if self.report is not None and not self.report.is_settled:
-            left = tuple(map(order_left, working_orders(self._core.cache)))
-            problem = self.report.not_cancelled or "the node has stopped"
+        self._has_ended = True
+        report = self.report
+        if report is not None and (report.left or not report.is_settled):
+            left = self._left(working_orders(self._core.cache))
+            problem = report.not_cancelled or "the node has stopped"
             self._update(
-                queued=0, left=left, not_cancelled=problem if left else "", is_settled=True
+                queued=0,
+                left=tuple(map(order_left, left)),
+                not_cancelled=problem if left else "",
+                is_settled=True,
             )
-        elif self.report is not None:
+        elif report is not None:
             self._update()  # what was broken off may have been noted since
         watcher = self._watcher
         if watcher is not None and watcher is not threading.current_thread():
@@ -181,7 +195,7 @@ class Killing:
 
     def _post(self) -> None:
         # After the message being handled the loop's other work gets its turn, this before it.
-        self._core.dispatcher.interrupt()
+        self._core.dispatcher.interrupt(at_once=True)
         self._on_loop(self.handle)
 
     def _on_loop(self, function: Callable[[], None]) -> None:
@@ -190,6 +204,7 @@ class Killing:
             if loop is not None:
                 loop.call_soon_threadsafe(exactly, function)
         except RuntimeError:
+            self._has_ended = True
             self._update(not_cancelled="the node's loop is closed", is_settled=True)
 
     def _count_working(self) -> int:
@@ -270,9 +285,9 @@ class Killing:
         """Cancel again what still works, and note what does."""
         self._is_sweep_asked = False
         report = self._latest
-        if self._is_pending or report.is_settled or self._core.lanes.risk_commands.is_closed:
+        if self._is_pending or self._is_over or self._core.lanes.risk_commands.is_closed:
             return
-        working, over = working_orders(self._core.cache), self._over()
+        working, over = self._left(working_orders(self._core.cache)), self._over()
         left = [order for order in working if order.client_order_id not in over]
         again = [order for order in left if self._is_due(order)]
         problem = self._cancel(again) if again else report.not_cancelled
@@ -286,17 +301,33 @@ class Killing:
             is_settled=is_time_over or not working,
         )
 
+    def _left(self, working: list[Order]) -> list[Order]:
+        """Return what of the orders that work the kill is about.
+
+        Once it is settled only what it was about until then: what is found at a venue later may be
+        somebody's answer to it.
+        """
+        if not self._latest.is_settled:
+            return working
+        return [order for order in working if order.client_order_id in self._tried]
+
     def _is_due(self, order: Order) -> bool:
         rounds, at = self._tried.get(order.client_order_id, (0, self._handled_at))
-        waits_s = _ANSWER_S if order.status is OrderStatus.PENDING_CANCEL else _REPEAT_S
-        return rounds < _ROUNDS and time.monotonic() - at >= waits_s
+        first_s = _ANSWER_S if order.status is OrderStatus.PENDING_CANCEL else _REPEAT_S
+        return time.monotonic() - at >= min(first_s * 2 ** max(rounds - 1, 0), _LONGEST_S)
+
+    @property
+    def _is_over(self) -> bool:
+        """Return whether nothing more is tried."""
+        report = self._latest
+        return self._has_ended or (report.is_settled and not (report.left and report.halted))
 
     # The watcher
 
     def _watch(self) -> None:
         with self._lock:
             watched = self._watcher is not None and self._watcher.is_alive()
-            if watched or self._latest.is_settled:
+            if watched or self._is_over:
                 return
             self._watcher = threading.Thread(
                 target=self._watch_over, name="workbench kill", daemon=True
@@ -307,12 +338,14 @@ class Killing:
         while not self._is_watched_to_the_end():
             count = self.count
             freeing = _Freeing(self._session.handling, self._what_runs)
-            while count == self.count and not self._latest.is_settled:
+            while count == self.count and not self._is_over:
                 # What hangs afterwards holds up the cancels that have to be repeated.
                 self._note_hang(freeing.look(time.monotonic()))
+                if self._is_pending:
+                    self._core.dispatcher.interrupt(at_once=True)
                 if self._handled.wait(_LOOK_S):
                     self._ask_sweep()
-                    time.sleep(_SWEEP_S)
+                    time.sleep(_LATE_SWEEP_S if self._latest.is_settled else _SWEEP_S)
 
     def _what_runs(self) -> int:
         """Return which message keeps the loop; until the kill is handled, all of them are one."""
@@ -321,7 +354,7 @@ class Killing:
     def _is_watched_to_the_end(self) -> bool:
         # Under the lock: a kill that comes now finds no watcher any more, and starts one.
         with self._lock:
-            if self._latest.is_settled:
+            if self._is_over:
                 self._watcher = None
             return self._watcher is None
 
