@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from workbench.engines.clients import ExecutionClient
 from workbench.model.enums import OrderSide
@@ -128,9 +127,10 @@ class Accounts:
     async def handled(self) -> None:
         """Return when what is on its way inside has been handled."""
         channels = self._core.dispatcher.channels
-        end = time.monotonic() + _HANDLED_S
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + _HANDLED_S
         while channels.execution_events.queue or channels.trading_commands.queue:
-            if time.monotonic() > end or self._session.faults:
+            if loop.time() > end_s or self._session.faults:
                 return
             await asyncio.sleep(_PAUSE_S)
 
