@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.model.display import fitted, pairs_html
 from workbench.model.enums import TradingState
+from workbench.node.destinations import destinations
 from workbench.node.phases import NodePhase
 from workbench.runtime.lifecycle import NodeState
 
@@ -23,9 +24,12 @@ def to_text(node: TradingNode) -> str:
     refused = f"; refused events: {count}" if (count := len(node.refused_events)) else ""
     state = _trading_state(node)
     trading = f"; trading: {state}" if state else ""
+    ways = _ways(node)
+    # Where there is no real account there is nothing to be mistaken about.
+    orders = f"; orders: {_short(ways)}" if ways and node.real_accounts else ""
     return (
         f"TradingNode({node.config.trader_id}): {node.state.value}{phase};"
-        f" allowed now: {_allowed(node)}{trading}{refused}{fault}"
+        f" allowed now: {_allowed(node)}{orders}{trading}{refused}{fault}"
     )
 
 
@@ -44,6 +48,7 @@ def to_html(node: TradingNode) -> str:
         ("allowed now", _allowed(node)),
         ("strategies", ", ".join(map(repr, node.strategies)) or "none"),
     ]
+    rows += [(f"orders of {name}", text) for name, text in _ways(node)]
     if trading := _trading_state(node):
         rows.append(("trading", trading))
     if refused := node.refused_events:
@@ -55,6 +60,26 @@ def to_html(node: TradingNode) -> str:
     rows += _first("not disconnected", node.disconnect_failures)
     shown = [(name, fitted(value, _LONGEST)) for name, value in rows]
     return f"<div>{steps}{pairs_html(shown)}</div>"
+
+
+def _ways(node: TradingNode) -> list[tuple[str, str]]:
+    """Return each strategy's name and where its orders go; nothing before the node is built."""
+    if not node.is_built:
+        return []
+    found: list[tuple[str, str]] = []
+    for actor in node.strategies:
+        ways = destinations(node.core, actor)
+        texts = (f"{one.text} ({one.refusal})" if one.refusal else one.text for one in ways)
+        if ways:
+            found.append((str(actor.component_id), ", ".join(texts)))
+    return found
+
+
+def _short(ways: list[tuple[str, str]]) -> str:
+    """Return where orders go, by strategy where they go different ways."""
+    if len({text for _, text in ways}) == 1:
+        return ways[0][1]
+    return ", ".join(f"{name} {text}" for name, text in ways)
 
 
 def _first(name: str, lines: list[str]) -> list[tuple[str, str]]:

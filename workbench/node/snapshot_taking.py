@@ -24,6 +24,7 @@ from workbench.model.identifiers import AccountId, ClientOrderId, InstrumentId, 
 from workbench.model.money import MONEY_CONTEXT, ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+from workbench.node.destinations import destinations, real_accounts
 from workbench.node.faults import describe
 from workbench.node.left_open import working_orders
 from workbench.node.log_tail import LogTail
@@ -153,7 +154,7 @@ class Snapshots:
         )
 
     def _take(self) -> None:
-        tables = self._tables
+        tables, core = self._tables, self._core
         if tables is None:
             self._taken = self._bare()
             return
@@ -164,7 +165,10 @@ class Snapshots:
             taken_ns=time.monotonic_ns(),
             strategies=tuple(
                 StrategyRow(
-                    component_id=str(actor.component_id), text=repr(actor), state=actor.state.value
+                    component_id=str(actor.component_id),
+                    text=repr(actor),
+                    state=actor.state.value,
+                    destinations=() if core is None else destinations(core, actor),
                 )
                 for actor in self._node.strategies
             ),
@@ -299,10 +303,12 @@ class _Tables:
         return rows
 
     def _account_rows(self) -> tuple[AccountRow, ...]:
+        real = real_accounts(self._core)
         for state in self._core.cache.accounts():
             kept = self._accounts.get(state.account_id)
             if kept is None or kept[0] is not state:
-                self._accounts[state.account_id] = state, _account_row(state)
+                row = _account_row(state, is_live=state.account_id in real)
+                self._accounts[state.account_id] = state, row
         return tuple(row for _, row in self._accounts.values())
 
     def _values(self, held: list[Position]) -> tuple[list[Decimal | None], tuple[str, ...]]:
@@ -379,6 +385,7 @@ def _order_row(order: Order) -> OrderRow:
         reason=order.reason,
         ts=order.ts_last,
         is_open=not order.is_closed,
+        account_id=order.account_id or "",
     )
 
 
@@ -394,6 +401,7 @@ def _fill_row(fill: OrderFilled) -> FillRow:
         price=fill.price,
         commission=fill.commission,
         commission_currency=fill.commission_currency.code,
+        account_id=fill.account_id,
     )
 
 
@@ -418,11 +426,12 @@ def _position_row(position: Position, unrealized: Decimal | None) -> PositionRow
     )
 
 
-def _account_row(state: AccountState) -> AccountRow:
+def _account_row(state: AccountState, *, is_live: bool) -> AccountRow:
     return AccountRow(
         account_id=state.account_id,
         account_type=state.account_type.value,
         ts=state.ts_event,
+        is_live=is_live,
         balances=tuple(
             BalanceRow(currency=b.currency.code, total=b.total, locked=b.locked, free=b.free)
             for b in state.balances

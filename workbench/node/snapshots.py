@@ -77,8 +77,25 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
     last: float | None
 
 
+class DestinationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a strategy's orders at a venue go; `refusal` says why nothing leaves, if so."""
+
+    venue: str
+    account_id: str
+    is_live: bool
+    refusal: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return it in short: `LIVE BINANCE-001`, or `PAPER BINANCE-PAPER`."""
+        return f"{'LIVE' if self.is_live else 'PAPER'} {self.account_id}"
+
+
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An order; `is_open` until it has ended, `ts` is of its latest change."""
+    """An order; `is_open` until it has ended, `ts` is of its latest change.
+
+    `account_id` is empty while it is not known, as before it was sent.
+    """
 
     client_order_id: str
     strategy_id: str
@@ -93,6 +110,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     ts: int
     is_open: bool
+    account_id: str = ""
 
 
 class FillRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +126,7 @@ class FillRow(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     commission: Decimal
     commission_currency: str
+    account_id: str = ""
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,13 +172,14 @@ class MarginRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's newest state."""
+    """An account's newest state; `is_live` where it is one at a real venue."""
 
     account_id: str
     account_type: str
     ts: int
     balances: tuple[BalanceRow, ...]
     margins: tuple[MarginRow, ...]
+    is_live: bool = False
 
 
 class ProfitRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,11 +208,15 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A strategy or actor: its name in the node, what it is, and where in its lifecycle."""
+    """A strategy or actor: its name in the node, what it is, and where in its lifecycle.
+
+    `destinations` says where its orders go, venue by venue; empty for an actor.
+    """
 
     component_id: str
     text: str
     state: str
+    destinations: tuple[DestinationRow, ...] = ()
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
