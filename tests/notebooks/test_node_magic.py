@@ -8,6 +8,7 @@ from tests.notebooks.kernels import Kernel
 
 WORDS = [
     *("new", "build", "run", "status", "watch", "orders", "fills", "positions", "channels", "log"),
+    *("journal", "shadow", "verify", "checklist", "promote", "demote"),
     *("halt", "resume", "kill", "stop", "dispose", "reset"),
 ]
 ABOUT_ONE = WORDS[1:]

@@ -108,6 +108,13 @@ def test_a_reset_is_awaited_too() -> None:
     assert added(text) == awaited
 
 
+@pytest.mark.parametrize("word", ["promote", "demote", "checklist", "verify"])
+def test_so_are_the_words_that_ask_a_venue_or_take_long(word: str) -> None:
+    text = f"x = get_ipython().run_line_magic('node', '{word} left --account A')\n"
+    line = f"{word} left --account A --await"
+    assert added(text) == f"x = (await get_ipython().run_line_magic('node', '{line}'))\n"
+
+
 def test_an_await_that_is_there_stays_the_only_one() -> None:
     assert added(f"await {STOP}\n") == f"await {AWAITED[7:-1]}\n"
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 import workbench as wb
+from tests.node_fakes import Market, make_node
 from workbench.jupyter.completing import candidates
 
 WORDS = [
     *("new", "build", "run", "status", "watch", "orders", "fills", "positions", "channels", "log"),
+    *("journal", "shadow", "verify", "checklist", "promote", "demote"),
     *("halt", "resume", "kill", "stop", "dispose", "reset"),
 ]
 PAIR = wb.CurrencyPair.define("BTC/USDT.SIM")
@@ -35,6 +37,7 @@ def namespace() -> dict[str, Any]:
         "frame": wb.sample_bars(3),
         "loaded": wb.bars(wb.sample_bars(3)),
         "seven": 7,
+        "strict": wb.PromotionRules(),
     }
 
 
@@ -43,7 +46,7 @@ def namespace() -> dict[str, Any]:
     [
         ("%node ", WORDS),
         ("    %node ", WORDS),
-        ("%node  s", ["status", "stop"]),
+        ("%node  s", ["status", "shadow", "stop"]),
         ("%node re", ["resume", "reset"]),
         ("%node x", []),
         ("%node x ", []),
@@ -65,6 +68,13 @@ def namespace() -> dict[str, Any]:
         ("%node new x --rate ", []),
         ("%node new x --kind ", ["bars", "quotes", "trades"]),
         ("%node new x --sp", ["--speed"]),
+        ("%node journal left --", ["--fills", "--help", "--newest", "--orders", "--runs"]),
+        ("%node promote left --strategy ", []),
+        ("%node promote left --account ", []),
+        ("%node promote left --rules ", ["strict"]),
+        ("%node promote left --position ", ["close", "open"]),
+        ("%node promote left --d", ["--dry-run"]),
+        ("%node demote left --position ", ["leave", "close"]),
         ("%backtest ", ["Cross", "cross"]),
         ("%backtest Cross -p fast=5 f", ["frame"]),
         ("%backtest Cross frame l", ["loaded"]),
@@ -87,6 +97,25 @@ def test_words_come_first_then_names_and_options(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert candidates(line, namespace) == found
+
+
+def test_strategies_and_accounts_of_the_node_that_is_meant_are_offered(tmp_path: Path) -> None:
+    first, second = Cross(), Cross()
+    node = make_node(
+        *(first, second),
+        market=Market(is_simulated=False),
+        journal=str(tmp_path / "journal.sqlite"),
+    )
+    node.build()
+    other = wb.sandbox(Cross(), instrument=PAIR)
+    known = {"node": node, "other": other, "fast": first, "stranger": Cross(), "second": second}
+    names = ["fast", "second", "Cross-001", "Cross-002"]
+    assert candidates("%node promote node -s ", known) == names
+    assert candidates("%node demote node --strategy Cross-", known) == names[2:]
+    assert candidates("%node promote node --account ", known) == ["SIM-001"]
+    assert candidates("%node promote node --confirm S", known) == ["SIM-001"]
+    assert candidates("%node promote -s ", known) == []  # the latest node is the other one
+    node.dispose()
 
 
 def test_data_is_a_variable_a_file_or_a_folder_on_the_way_to_one(

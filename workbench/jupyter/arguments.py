@@ -225,3 +225,76 @@ def add_lines(parser: Parser) -> None:
     parser.add_argument(
         *("-n", "--lines"), type=int, default=20, metavar="N", help="how many; default: 20"
     )
+
+
+def add_strategy(parser: Parser) -> None:
+    """Add `--strategy`."""
+    parser.add_argument(
+        *("-s", "--strategy"),
+        metavar="STRATEGY",
+        help="a variable, the strategy's id or its class's name; default: the only one",
+    )
+
+
+def add_account(parser: Parser) -> None:
+    """Add `--account`."""
+    parser.add_argument(
+        "--account", metavar="ACCOUNT", help="the real account's id; default: the only one"
+    )
+
+
+def add_rules(parser: Parser) -> None:
+    """Add `--rules`."""
+    parser.add_argument(
+        "--rules", metavar="RULES", help="a variable that holds a wb.PromotionRules(...)"
+    )
+
+
+def add_promotion(parser: Parser) -> None:
+    """Add what only a promotion takes."""
+    parser.add_argument(
+        "--confirm",
+        metavar="ACCOUNT",
+        default="",
+        help="the account's id once more: this is real money",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be, and change nothing"
+    )
+    parser.add_argument(
+        "--position",
+        choices=("close", "open"),
+        default="close",
+        help="the simulated position: close it (the default), or open an equal one at the venue",
+    )
+
+
+def add_demotion(parser: Parser) -> None:
+    """Add what only a demotion takes."""
+    parser.add_argument(
+        "--position",
+        choices=("leave", "close"),
+        default="leave",
+        help="the position at the venue: leave it there (the default), or close it",
+    )
+
+
+def add_run(parser: Parser) -> None:
+    """Add `--run`."""
+    parser.add_argument(
+        "--run", type=int, metavar="N", help="of the journal; -1 is the last; default: the present"
+    )
+
+
+def add_journal_parts(parser: Parser) -> None:
+    """Add what of a journal is shown."""
+    parts: Any = parser.add_mutually_exclusive_group()
+    parts.add_argument(
+        *("-n", "--newest"), type=int, metavar="N", help="the newest records, so many"
+    )
+    for word, method, what in (
+        ("--runs", "runs", "its runs"),
+        ("--orders", "order_events", "what became of every order"),
+        ("--fills", "fills", "the fills"),
+    ):
+        parts.add_argument(word, dest="part", action="store_const", const=method, help=what)

@@ -1,8 +1,9 @@
-"""`%node stop` and `reset` await: an input transformer adds `await` where the shell can take it.
+"""`%node stop` awaits: an input transformer adds `await` where the shell can take it.
 
-At the top level of a cell, also in loops and assignments, `%node stop` becomes an awaited call, so
-that the node's tasks go on while the cell waits. Inside a function, or within another magic such as
-`%%time`, `await` would be a syntax error: there the magic waits by a nested run.
+So do the other words that have something to wait for. At the top level of a cell, also in loops and
+assignments, `%node stop` becomes an awaited call, so that the node's tasks go on while the cell
+waits. Inside a function, or within another magic such as `%%time`, `await` would be a syntax error:
+there the magic waits by a nested run.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from workbench.jupyter.words import AWAITED as WORDS
+
 AWAITED = "--await"
-_WORDS = ("stop", "reset")
 _NO_AWAIT = (
     ast.FunctionDef,
     ast.Lambda,
@@ -44,7 +46,7 @@ class AwaitNodeStop:
         self._is_running = False
 
     def transform(self, lines: list[str]) -> list[str]:
-        """Return the lines with `await` before each `%node stop` or `reset` that can take it."""
+        """Return the lines with `await` before each `%node stop` or its like that can take it."""
         if self._is_running or not getattr(self._shell, "autoawait", False):
             return lines
         return add_await(lines)
@@ -57,7 +59,7 @@ def add_await(lines: list[str]) -> list[str]:
     ["(await get_ipython().run_line_magic('node', 'stop --await'))\n"]
     """
     text = "".join(lines)
-    if "run_line_magic" not in text or not any(word in text for word in _WORDS):
+    if "run_line_magic" not in text or not any(word in text for word in WORDS):
         return lines
     try:
         tree = ast.parse(text)
@@ -107,4 +109,4 @@ def _is_node_stop(call: ast.Call) -> bool:
         return False
     name, line = (a.value if isinstance(a, ast.Constant) else None for a in call.args)
     words = line.split() if isinstance(line, str) else []
-    return name == "node" and bool(words) and words[0] in _WORDS and AWAITED not in words
+    return name == "node" and bool(words) and words[0] in WORDS and AWAITED not in words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -12,6 +13,7 @@ from workbench.jupyter.arguments import Parser, backtest_parser, strategy_parser
 from workbench.jupyter.making import Namespace, names_of_strategies, names_of_tables
 from workbench.jupyter.words import ALL, names_of, names_of_nodes, parser_of
 from workbench.model.instruments import Instrument
+from workbench.node import PromotionRules, TradingNode, nodes
 from workbench.trading import Actor
 
 _FILES = (".csv", ".csv.gz", ".parquet")
@@ -84,6 +86,8 @@ def _values(
         return list(action.choices)
     if action.dest == "parameter":
         return _parameters(words, namespace)
+    if parser.is_of_node and action.dest in _OF_NODE:
+        return _OF_NODE[action.dest](_node(words, namespace), namespace)
     if action.dest == "strategy":
         return names_of_strategies(namespace)
     if action.dest == "instrument":
@@ -96,6 +100,31 @@ def _values(
     if action.dest == "name" and parser.prog == "%%strategy":
         return names_of(namespace, Actor)
     return []
+
+
+def _node(words: list[str], namespace: Namespace) -> TradingNode | None:
+    """Return the node that the words name, or the one that is meant without a name."""
+    known = names_of_nodes(namespace)
+    named = [namespace[word] for word in words if word in known]
+    return next(iter((*named, *reversed(nodes()))), None)
+
+
+def _strategies(node: TradingNode | None, namespace: Namespace) -> list[str]:
+    there = [] if node is None else node.strategies
+    mine = [name for name in names_of(namespace, Actor) if namespace[name] in there]
+    return [*mine, *(str(one.component_id) for one in there if one.component_id)]
+
+
+def _accounts(node: TradingNode | None, _: Namespace) -> list[str]:
+    return [] if node is None else [str(one) for one in node.real_accounts]
+
+
+_OF_NODE: dict[str, Callable[[TradingNode | None, Namespace], list[str]]] = {
+    "strategy": _strategies,
+    "account": _accounts,
+    "confirm": _accounts,
+    "rules": lambda _, namespace: names_of(namespace, PromotionRules),
+}
 
 
 def _parameters(words: list[str], namespace: Namespace) -> list[str]:

@@ -15,9 +15,10 @@ from workbench.jupyter.making import backtest_call, check_name, sandbox_call
 from workbench.jupyter.strategy_cells import CellReport, StrategyCell
 from workbench.jupyter.words import ALL, NEW, RESET, WORDS, names_of_nodes, parser_of
 from workbench.model.errors import ConfigError, LifecycleError
-from workbench.node import TradingNode, nodes
+from workbench.node import PromotionRules, TradingNode, nodes
 from workbench.research import BacktestResult
 from workbench.runtime.lifecycle import NodeState
+from workbench.trading import Actor
 
 _EXAMPLE = "make one first: node = wb.sandbox(strategy, instrument=instrument), then %node build"
 
@@ -58,6 +59,18 @@ class NodeMagics(Magics):
             positions   shows all positions                     node.positions()
             channels    shows channels and lanes                node.channels(), node.lanes()
             log         shows its log: -n N                     node.log(20)
+            journal     shows what is kept: -n N, --runs,       node.journal()
+                          --orders, --fills
+            shadow      shows how far the venue is from         node.shadow()
+                          its simulation
+            verify      feeds the run's record to fresh         await node.verify_async()
+                          copies, and compares
+            checklist   shows what a promotion asks for:
+                          await node.checklist_async(strategy, account)
+            promote     lets a strategy trade a real account: --account A --confirm A --dry-run
+                          await node.promote_async(strategy, account, confirm=account)
+            demote      lets it trade the simulation again: --position leave|close
+                          await node.demote_async(strategy)
             halt        lets no new orders through              node.set_trading_state("halted")
             resume      lets orders through again               node.set_trading_state("active")
             kill        halts, and cancels every order          node.kill()
@@ -90,19 +103,33 @@ class NodeMagics(Magics):
         if word == NEW:
             return self._new(given)
         node = self._find(given.name)
+        self._resolve(given)
         if awaited:
-            return self._awaited(word, node)
+            return self._awaited(word, node, given)
         try:
             return self._bound(word, node, WORDS[word].call(node, given))
         except LifecycleError as error:
             _point_to_running(error, node)
             raise
 
-    async def _awaited(self, word: str, node: TradingNode) -> Any:
+    def _resolve(self, given: argparse.Namespace) -> None:
+        """Put objects in the place of the variables' names that stand for them."""
+        strategy = self._namespace.get(getattr(given, "strategy", None) or "")
+        if isinstance(strategy, Actor):
+            given.strategy = strategy
+        rules = getattr(given, "rules", None)
+        if rules is not None:
+            given.rules = self._namespace.get(rules)
+            if not isinstance(given.rules, PromotionRules):
+                raise ConfigError(
+                    f"--rules is a variable that holds a wb.PromotionRules(...); got {rules!r}"
+                )
+
+    async def _awaited(self, word: str, node: TradingNode, given: argparse.Namespace) -> Any:
         call = WORDS[word].awaited
         assert call is not None
         try:
-            return self._bound(word, node, await call(node))
+            return self._bound(word, node, await call(node, given))
         except LifecycleError as error:
             _point_to_running(error, node)
             raise

@@ -41,14 +41,14 @@ class Word(NamedTuple):
         python: The call it stands for.
         call: Makes it, with the node and the options; what it returns is shown.
         options: What adds options of its own.
-        awaited: Makes it where the cell can await, if that is done otherwise.
+        awaited: Makes it where the cell can await, if that is done otherwise; given the same.
     """
 
     does: str
     python: str
     call: Callable[[TradingNode, argparse.Namespace], Any]
     options: tuple[Callable[[Parser], None], ...] = ()
-    awaited: Callable[[TradingNode], Coroutine[Any, Any, Any]] | None = None
+    awaited: Callable[[TradingNode, argparse.Namespace], Coroutine[Any, Any, Any]] | None = None
 
 
 def _then(call: Callable[[TradingNode], object]) -> Callable[[TradingNode, Any], TradingNode]:
@@ -67,9 +67,27 @@ def _run(node: TradingNode, given: argparse.Namespace) -> TradingNode:
     return node
 
 
-async def _stop_awaited(node: TradingNode) -> TradingNode:
+async def _stop_awaited(node: TradingNode, _: argparse.Namespace) -> TradingNode:
     await node.stop_async()
     return node
+
+
+def _journal(node: TradingNode, given: argparse.Namespace) -> Any:
+    journal = node.journal()
+    if given.newest is not None:
+        return journal.newest(given.newest)
+    return journal if given.part is None else getattr(journal, given.part)()
+
+
+def _promotion(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "strategy": given.strategy,
+        "account": given.account,
+        "confirm": given.confirm,
+        "dry_run": given.dry_run,
+        "rules": given.rules,
+        "position": given.position,
+    }
 
 
 NEW = "new"
@@ -103,6 +121,52 @@ WORDS: dict[str, Word] = {
         lambda node, given: node.log(given.lines),
         (arguments.add_lines,),
     ),
+    "journal": Word(
+        "shows what is kept of this run and of those before it",
+        "node.journal()",
+        _journal,
+        (arguments.add_journal_parts,),
+    ),
+    "shadow": Word(
+        "shows how far the venue is from its simulation",
+        "node.shadow()",
+        lambda node, _: node.shadow(),
+    ),
+    "verify": Word(
+        "feeds the run's record to fresh copies of its strategies, and compares",
+        "await node.verify_async()",
+        lambda node, given: node.verify(given.strategy, given.run),
+        (arguments.add_strategy, arguments.add_run),
+        awaited=lambda node, given: node.verify_async(given.strategy, given.run),
+    ),
+    "checklist": Word(
+        "shows what must hold before a strategy trades a real account",
+        "await node.checklist_async(strategy, account)",
+        lambda node, given: node.checklist(given.strategy, given.account, rules=given.rules),
+        (arguments.add_strategy, arguments.add_account, arguments.add_rules),
+        awaited=lambda node, given: node.checklist_async(
+            given.strategy, given.account, rules=given.rules
+        ),
+    ),
+    "promote": Word(
+        "lets a strategy trade a real account",
+        "await node.promote_async(strategy, account, confirm=account)",
+        lambda node, given: node.promote(**_promotion(given)),
+        (
+            arguments.add_strategy,
+            arguments.add_account,
+            arguments.add_promotion,
+            arguments.add_rules,
+        ),
+        awaited=lambda node, given: node.promote_async(**_promotion(given)),
+    ),
+    "demote": Word(
+        "lets a promoted strategy trade the simulated exchange again",
+        "await node.demote_async(strategy)",
+        lambda node, given: node.demote(given.strategy, position=given.position),
+        (arguments.add_strategy, arguments.add_demotion),
+        awaited=lambda node, given: node.demote_async(given.strategy, position=given.position),
+    ),
     "halt": Word(
         "lets no new orders through",
         'node.set_trading_state("halted")',
@@ -127,12 +191,15 @@ WORDS: dict[str, Word] = {
         "stops and disposes of it, and makes an equal new one",
         "node = await node.reset_async()",
         lambda node, _: node.reset(),
-        awaited=TradingNode.reset_async,
+        awaited=lambda node, _: node.reset_async(),
     ),
 }
 """What can follow `%node` beside `new`."""
 
 ALL = (NEW, *WORDS)
+
+AWAITED = frozenset(word for word, known in WORDS.items() if known.awaited is not None)
+"""The words that await where the cell can."""
 
 
 @cache

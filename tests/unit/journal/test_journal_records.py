@@ -255,6 +255,16 @@ def test_records_are_chosen_by_kind_type_time_and_sequence(
         assert [r.sequence for r in journal.messages(**wanted) if r.sequence < 9] == sequences
 
 
+@pytest.mark.parametrize(("limit", "sequences"), [(3, [6, 7, 8]), (1, [8]), (99, [*range(1, 9)])])
+def test_the_newest_records_are_the_last_ones_of_any_kind(
+    tmp_path: Path, limit: int, sequences: list[int]
+) -> None:
+    with mixed(tmp_path) as journal:
+        assert journal.newest(limit).sequence.tolist() == sequences
+        with pytest.raises(ConfigError, match="1 or more; got 0"):
+            journal.newest(0)
+
+
 def test_a_time_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with mixed(tmp_path) as journal, pytest.raises(ConfigError, match=r"a time is nanoseconds"):
         journal.records(since="soon")

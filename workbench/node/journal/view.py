@@ -177,6 +177,20 @@ class JournalView:
         """
         return records_frame(self.messages(kind, run=run, types=types, since=since, until=until))
 
+    def newest(self, limit: int = 20) -> pd.DataFrame:
+        """Return the newest records, oldest first, one a row as `records` has them.
+
+        Args:
+            limit: How many.
+
+        Raises:
+            ConfigError: If that is not positive.
+        """
+        if type(limit) is not int or limit < 1:
+            raise ConfigError(f"limit is a number of records, 1 or more; got {limit!r}")
+        self._settle()
+        return records_frame(self.messages(after=max(0, self.last_sequence - limit)))
+
     def runs(self) -> pd.DataFrame:
         """Return the runs, one a row; `ended` is empty for one that was killed or goes on."""
         return runs_frame(self.run_entries())
