@@ -111,6 +111,15 @@ class ClientOrderIds:
                 f"; {longest!r} would not do: shorten the run or owner tag"
             )
 
+    @property
+    def count(self) -> int:
+        """Return how many there were."""
+        return self._count
+
+    def skip_to(self, count: int) -> None:
+        """Leave ids out, until there were so many."""
+        self._count = max(self._count, count)
+
     def next(self) -> ClientOrderId:
         """Return the next id."""
         self._count += 1

@@ -7,7 +7,6 @@ is done in other threads, but for the one reading at `build()`, before anything 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import platform
 import sys
@@ -32,6 +31,7 @@ from workbench.model.events import (
 )
 from workbench.model.identifiers import AccountId, ClientOrderId
 from workbench.model.orders import Order
+from workbench.node.circumstances import Circumstances
 from workbench.node.config import TradingNodeConfig
 from workbench.node.faults import describe
 from workbench.node.journal import (
@@ -40,17 +40,15 @@ from workbench.node.journal import (
     Journal,
     JournalError,
     JournalKind,
-    JournalRecord,
     JournalState,
     Lease,
     LeaseError,
     Leases,
     Recorder,
-    RunStarted,
     TradedAccount,
-    of_accounts,
 )
 from workbench.node.journal.folding import FOLDED
+from workbench.node.journal.taking_over import take_over_books
 from workbench.node.reconciliation import REFUSALS
 from workbench.node.user_data import journal_path, leases_path
 from workbench.runtime.clock import Clock, LiveClock
@@ -120,12 +118,14 @@ class AccountJournal:
             raise LeaseError(str(lease.lost or f"{lease!r}; somebody else may trade it by now"))
 
 
+        circumstances: Records what else verifying a run needs; None where it records no data.
 class Journaling:
     """What a node does with its journal.
 
     Args:
         journal: The journal, open.
         config: The node's settings.
+        self.circumstances: Circumstances | None = None
         owner: The node's name, for others that want to trade the same account.
 
     Attributes:
@@ -157,6 +157,15 @@ class Journaling:
 
         Raises:
             JournalError: If it cannot be opened, above all if another node writes it.
+    def attach(self, core: TradingCore) -> None:
+        """Take the core whose run it will be, before it has clients."""
+        if self._config.journal_data:
+            self.circumstances = Circumstances(self.journal, core)
+
+    def heard(self, client: DataClient) -> DataClient:
+        """Return what takes a data client's place in the core."""
+        return client if self.circumstances is None else self.circumstances.heard(client)
+
         """
         path = journal_path(config)
         if path is None:
@@ -186,20 +195,12 @@ class Journaling:
         clients = core.execution.clients
         for client in clients:
             _check_kind(state, client)
-        for instrument in state.cache.instruments():
-            core.cache.add_instrument(instrument)
-        accounts = [client.account_id for client in clients]
-        for run, records in _by_run(self.journal.messages(FOLDED)):
-            core.execution.configure(
-                allow_overfills=run.allow_overfills,
-                align_positions=run.align_positions,
-                claims=run.claims,
-            )
-            core.rebuild(of_accounts(records, state, accounts))
-        core.execution.configure(
+        take_over_books(
+            core,
+            state,
+            self.journal.messages(FOLDED),
             allow_overfills=self._config.allow_overfills,
             align_positions=self._config.align_positions,
-            claims={},
         )
         for client in clients:
             if isinstance(client, VenueExecutionClient):
@@ -240,12 +241,19 @@ class Journaling:
         if account_id not in state.account_ids:
             return None
         fills = state.book(account_id).fills
+        if self.circumstances is not None:
+            self.circumstances.follow()
         if fills:
             return fills[-1].ts_event - _FILL_OVERLAP_NS
         for entry in self.journal.run_entries():
             if any(one.account_id == account_id for one in entry.began.accounts):
                 return entry.started.ts - _FILL_OVERLAP_NS
         return None
+
+    @property
+    def run(self) -> int | None:
+        """Return the number of the run, None before it has begun."""
+        return self.journal.run if self._has_begun else None
 
     def follow(self) -> None:
         """Record what the core handles and derives from now on."""
@@ -269,6 +277,8 @@ class Journaling:
     async def begin(self, on_trouble: Callable[[BaseException], None]) -> None:
         """Take the leases, begin the run, and settle what certainly never left.
 
+        if self.circumstances is not None:
+            self.circumstances.begin()
         Args:
             on_trouble: Told, on this loop, of what halts the node.
 
@@ -395,6 +405,8 @@ class Journaling:
         """Close the journal and give leases back, waiting for the disk; twice is once."""
         if self._is_closed:
             return []
+        if self.circumstances is not None:
+            self.circumstances.end()
         self._is_closed = True
         self._unfollow()
         problems: list[str] = []
@@ -447,14 +459,6 @@ def _check_kind(state: JournalState, client: ExecutionClient) -> None:
             f"account {name} was {kinds[0]} in this journal, and is to be {kinds[1]} now: give it"
             " another name, or the trader another journal"
         )
-
-
-def _by_run(records: Iterable[JournalRecord]) -> Iterator[tuple[RunStarted, list[JournalRecord]]]:
-    for _, group in itertools.groupby(records, lambda record: record.run):
-        of_run = list(group)
-        begin = of_run[0].message
-        if isinstance(begin, RunStarted):
-            yield begin, of_run
 
 
 def _settled(

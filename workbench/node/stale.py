@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from workbench.engines.cache import Cache
@@ -20,12 +21,16 @@ class StaleGuard:
         cache: Where instruments and their latest data are.
         max_age_ns: How old a price may have been at the stall's end.
         skew_ns: The venue's clock less ours.
+
+    Attributes:
+        on_fresh: Told of an instrument that is stale no more.
     """
 
     def __init__(self, cache: Cache, max_age_ns: int, skew_ns: int = 0) -> None:
         self._cache = cache
         self._max_age_ns = max_age_ns
         self._skew_ns = skew_ns
+        self.on_fresh: Callable[[InstrumentId], None] = _ignore
         self._fresh_from: dict[InstrumentId, int] = {}
 
     def stalled(self, end_ns: int) -> None:
@@ -43,6 +48,7 @@ class StaleGuard:
             return
         if isinstance(event, Quote) or self._cache.quote(event.instrument_id) is None:
             del self._fresh_from[event.instrument_id]
+            self.on_fresh(event.instrument_id)
 
     def is_stale(self, instrument_id: InstrumentId) -> bool:
         """Return whether an instrument's price is too old to trade on."""
@@ -52,3 +58,6 @@ class StaleGuard:
     def stale(self) -> list[InstrumentId]:
         """Return the stale instruments, sorted."""
         return sorted(self._fresh_from)
+
+
+def _ignore(_: InstrumentId) -> None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from workbench.model.events import LoopStalled
 from workbench.model.identifiers import InstrumentId
@@ -37,6 +38,10 @@ class Stalls:
             # A stall cannot make simulated data older: there the guard has nothing to do.
             core.risk.is_stale = self._is_stale
             core.dispatcher.before_data.append(self._guard.see)
+
+    def tell_fresh(self, tell: Callable[[InstrumentId], None]) -> None:
+        """Tell of each instrument that has a fresh price again."""
+        self._guard.on_fresh = tell
 
     @property
     def stale(self) -> list[str]:

@@ -37,10 +37,12 @@ class Clock(ABC):
 
     Attributes:
         next_due: When the next timer falls due, `NEVER` if there is none.
+        changes: How many times a timer was set or cancelled.
     """
 
     def __init__(self) -> None:
         self.next_due = NEVER
+        self.changes = 0
         self._heap: list[tuple[int, int, _Timer]] = []
         self._timers: dict[str, _Timer] = {}
         self._fired: dict[tuple[str, int], list[TimeCallback]] = {}
@@ -106,6 +108,7 @@ class Clock(ABC):
         Returns:
             Whether there was anything to stop.
         """
+        self.changes += 1
         timer = self._timers.pop(name, None)
         waiting = [key for key in self._fired if key[0] == name]
         for key in waiting:
@@ -134,6 +137,7 @@ class Clock(ABC):
             raise ConfigError(
                 f"a timer named {timer.name!r} is running; cancel it first or choose another name"
             )
+        self.changes += 1
         self._timers[timer.name] = timer
         self._push(timer)
         self._refresh()

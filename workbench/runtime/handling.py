@@ -14,6 +14,7 @@ import ctypes
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -25,10 +26,21 @@ _STANDARD = str(Path(os.__file__).parent) + os.sep
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
+def _nothing() -> None:
+    return None
+
+
 class Handling:
-    """Marks, as a context manager, where a thread handles messages."""
+    """Marks, as a context manager, where a thread handles messages.
+
+    Attributes:
+        on_enter: Called before messages are handled; what has come since `on_exit` is from outside.
+        on_exit: Called after messages were handled.
+    """
 
     def __init__(self) -> None:
+        self.on_enter: Callable[[], None] = _nothing
+        self.on_exit: Callable[[], None] = _nothing
         self._is_inside = False
         self._thread = 0
         self._is_armed = False
@@ -41,6 +53,7 @@ class Handling:
 
     def __enter__(self) -> None:
         """Begin to handle."""
+        self.on_enter()
         self._thread = threading.get_ident()
         self._is_inside = True
 
@@ -51,6 +64,7 @@ class Handling:
             with self._lock:
                 self._is_armed = False
                 _send(self._thread, None)
+        self.on_exit()
 
     def callback(self) -> str:
         """Return which callback runs and in which line; empty if none does."""

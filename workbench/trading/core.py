@@ -86,6 +86,7 @@ class TradingCore:
         self.run_tag = run_tag
         self.actors: list[Actor] = []
         self.is_in_use = False
+        self.on_actor: Callable[[str, Actor | None], None] = _ignore
         self.cache = Cache()
         self.routes = Routes(self.cache.account_of_client)
         self.bus = MessageBus()
@@ -237,6 +238,15 @@ class TradingCore:
     def next_request_id(self) -> int:
         """Return the next request's id."""
         self._request_count += 1
+    @property
+    def request_count(self) -> int:
+        """Return how many ids of requests were taken."""
+        return self._request_count
+
+    def skip_requests(self, count: int) -> None:
+        """Leave out ids of requests, until so many were taken."""
+        self._request_count = max(self._request_count, count)
+
         return self._request_count
 
     def on_shutdown(self, handler: Callable[[ShutdownSystem], None]) -> None:
@@ -339,7 +349,9 @@ class TradingCore:
                 pass
         return errors
 
+                    self.on_actor("stop", actor)
     def _keep(self, errors: list[StrategyError], step: Callable[[], None]) -> bool:
+            self.on_actor("stopped", None)
         """Take a step; keep what an actor raises, take the actor out, and return False."""
         try:
             step()
@@ -361,3 +373,6 @@ class TradingCore:
         for actor in self.actors:
             if actor.component_id == component_id and actor.state is not ComponentState.FAULTED:
                 actor.fault()
+
+
+def _ignore(what: str, actor: Actor | None) -> None: ...

@@ -57,6 +57,11 @@ class OrderFactory:
         self._clock = clock
         self._ids = ids
 
+    @property
+    def ids(self) -> ClientOrderIds:
+        """Return what counts out the ids of its orders."""
+        return self._ids
+
     def market(
         self,
         instrument_id: str,

@@ -22,6 +22,7 @@ from workbench.model.identifiers import (
     TraderId,
     Venue,
 )
+from workbench.node.journal.circumstances import CIRCUMSTANCES
 from workbench.runtime.channels import ChannelName
 
 
@@ -29,7 +30,8 @@ class JournalKind(StrEnum):
     """The kinds of record; those of the event log in memory have the same names.
 
     `command` is what was handled, `request` what a client is about to send for it; `raw` is what a
-    venue sent, `report` what a client read in it, `event` what was handled.
+    venue sent, `report` what a client read in it, `event` what was handled; `circumstance` is what
+    else a run's course depends on.
     """
 
     RUN = "run"
@@ -48,9 +50,12 @@ class JournalKind(StrEnum):
     PURGE = "purge"
     PROMOTION = "promotion"
     EXCEPTION = "exception"
+    CIRCUMSTANCE = "circumstance"
 
 
-UNHURRIED = frozenset({JournalKind.TIME, JournalKind.DATA_COMMAND, JournalKind.DATA})
+UNHURRIED = frozenset(
+    {JournalKind.TIME, JournalKind.DATA_COMMAND, JournalKind.DATA, JournalKind.CIRCUMSTANCE}
+)
 """Kinds that wait a moment for others before they are committed; nothing is paid with them."""
 
 CHANNELS: dict[JournalKind, ChannelName] = {
@@ -195,5 +200,6 @@ PAYLOADS: tuple[type[msgspec.Struct], ...] = (
     DataNotRecorded,
     Promotion,
     ExceptionRaised,
+    *CIRCUMSTANCES,
 )
 """The payloads that are no messages of the core."""

@@ -1,0 +1,50 @@
+"""Bringing a core to where earlier runs left the books."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+from workbench.node.journal.folding import JournalState, of_accounts
+from workbench.node.journal.records import JournalRecord, RunStarted
+from workbench.trading.core import TradingCore
+
+
+def take_over_books(
+    core: TradingCore,
+    state: JournalState,
+    messages: Iterable[JournalRecord],
+    *,
+    allow_overfills: bool,
+    align_positions: bool,
+) -> None:
+    """Give a core the instruments, orders, positions and accounts that earlier runs left.
+
+    Args:
+        core: With the execution clients of the accounts that it goes on with; without actors.
+        state: What the journal knew.
+        messages: What it follows from, of the kinds `FOLDED`.
+        allow_overfills: As the core is to go on.
+        align_positions: Likewise.
+    """
+    for instrument in state.cache.instruments():
+        core.cache.add_instrument(instrument)
+    accounts = [client.account_id for client in core.execution.clients]
+    for run, records in _by_run(messages):
+        core.execution.configure(
+            allow_overfills=run.allow_overfills,
+            align_positions=run.align_positions,
+            claims=run.claims,
+        )
+        core.rebuild(of_accounts(records, state, accounts))
+    core.execution.configure(
+        allow_overfills=allow_overfills, align_positions=align_positions, claims={}
+    )
+
+
+def _by_run(records: Iterable[JournalRecord]) -> Iterator[tuple[RunStarted, list[JournalRecord]]]:
+    for _, group in itertools.groupby(records, lambda record: record.run):
+        of_run = list(group)
+        begin = of_run[0].message
+        if isinstance(begin, RunStarted):
+            yield begin, of_run
