@@ -118,26 +118,26 @@ class AccountJournal:
             raise LeaseError(str(lease.lost or f"{lease!r}; somebody else may trade it by now"))
 
 
-        circumstances: Records what else verifying a run needs; None where it records no data.
 class Journaling:
     """What a node does with its journal.
 
     Args:
         journal: The journal, open.
         config: The node's settings.
-        self.circumstances: Circumstances | None = None
         owner: The node's name, for others that want to trade the same account.
 
     Attributes:
         journal: The journal.
         run_tag: Of the run's client order ids.
         state: What the journal knew before the run; None where nothing goes on.
+        circumstances: Records what else verifying a run needs; None where it records no data.
     """
 
     def __init__(self, journal: Journal, config: TradingNodeConfig, owner: str) -> None:
         self.journal = journal
         self.run_tag = ""
         self.state: JournalState | None = None
+        self.circumstances: Circumstances | None = None
         self._config = config
         self._owner = owner
         self._recorder = Recorder(journal, records_data=config.journal_data)
@@ -157,15 +157,6 @@ class Journaling:
 
         Raises:
             JournalError: If it cannot be opened, above all if another node writes it.
-    def attach(self, core: TradingCore) -> None:
-        """Take the core whose run it will be, before it has clients."""
-        if self._config.journal_data:
-            self.circumstances = Circumstances(self.journal, core)
-
-    def heard(self, client: DataClient) -> DataClient:
-        """Return what takes a data client's place in the core."""
-        return client if self.circumstances is None else self.circumstances.heard(client)
-
         """
         path = journal_path(config)
         if path is None:
@@ -177,6 +168,15 @@ class Journaling:
         return self._ports.setdefault(account_id, AccountJournal(self.journal))
 
     # Before actors are added
+
+    def attach(self, core: TradingCore) -> None:
+        """Take the core whose run it will be, before it has clients."""
+        if self._config.journal_data:
+            self.circumstances = Circumstances(self.journal, core)
+
+    def heard(self, client: DataClient) -> DataClient:
+        """Return what takes a data client's place in the core."""
+        return client if self.circumstances is None else self.circumstances.heard(client)
 
     def take_over(self, core: TradingCore, start_ns: int) -> None:
         """Give a core the state that earlier runs left, and a tag that none of them had.
@@ -241,8 +241,6 @@ class Journaling:
         if account_id not in state.account_ids:
             return None
         fills = state.book(account_id).fills
-        if self.circumstances is not None:
-            self.circumstances.follow()
         if fills:
             return fills[-1].ts_event - _FILL_OVERLAP_NS
         for entry in self.journal.run_entries():
@@ -250,22 +248,24 @@ class Journaling:
                 return entry.started.ts - _FILL_OVERLAP_NS
         return None
 
-    @property
-    def run(self) -> int | None:
-        """Return the number of the run, None before it has begun."""
-        return self.journal.run if self._has_begun else None
-
     def follow(self) -> None:
         """Record what the core handles and derives from now on."""
         core = self._running_core
         core.dispatcher.taps.append(self._recorder.tap)
         core.log.followers.append(self._recorder.add)
+        if self.circumstances is not None:
+            self.circumstances.follow()
 
     def purged(self, closed_before_ns: int) -> None:
         """Note what the core is about to forget."""
         if self._has_begun and not self._is_closed:
             number = self._running_core.dispatcher.number
             self._recorder.purged(number, HistoryPurged(closed_before_ns=closed_before_ns))
+
+    @property
+    def run(self) -> int | None:
+        """Return the number of the run, None before it has begun."""
+        return self.journal.run if self._has_begun else None
 
     @property
     def _running_core(self) -> TradingCore:
@@ -277,8 +277,6 @@ class Journaling:
     async def begin(self, on_trouble: Callable[[BaseException], None]) -> None:
         """Take the leases, begin the run, and settle what certainly never left.
 
-        if self.circumstances is not None:
-            self.circumstances.begin()
         Args:
             on_trouble: Told, on this loop, of what halts the node.
 
@@ -291,6 +289,8 @@ class Journaling:
         core = self._running_core
         await self._off_loop(lambda: self._begin(core))
         self._has_begun = True
+        if self.circumstances is not None:
+            self.circumstances.begin()
         for event in self._settling(core):
             core.senders.exec_event.send(event)
 
@@ -405,8 +405,6 @@ class Journaling:
         """Close the journal and give leases back, waiting for the disk; twice is once."""
         if self._is_closed:
             return []
-        if self.circumstances is not None:
-            self.circumstances.end()
         self._is_closed = True
         self._unfollow()
         problems: list[str] = []
@@ -419,6 +417,8 @@ class Journaling:
         return problems
 
     def _unfollow(self) -> None:
+        if self.circumstances is not None:
+            self.circumstances.end()
         core = self._core
         if core is not None and self._recorder.tap in core.dispatcher.taps:
             core.dispatcher.taps.remove(self._recorder.tap)

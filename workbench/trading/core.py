@@ -235,9 +235,6 @@ class TradingCore:
         """Return whether a venue's answer is awaited, or a command waits for the rate."""
         return bool(self.risk.waiting or self.cache.orders_in_flight())
 
-    def next_request_id(self) -> int:
-        """Return the next request's id."""
-        self._request_count += 1
     @property
     def request_count(self) -> int:
         """Return how many ids of requests were taken."""
@@ -247,6 +244,9 @@ class TradingCore:
         """Leave out ids of requests, until so many were taken."""
         self._request_count = max(self._request_count, count)
 
+    def next_request_id(self) -> int:
+        """Return the next request's id."""
+        self._request_count += 1
         return self._request_count
 
     def on_shutdown(self, handler: Callable[[ShutdownSystem], None]) -> None:
@@ -343,15 +343,15 @@ class TradingCore:
             for actor in self.actors:
                 if actor.state is ComponentState.RUNNING:
                     self.clock.sample()
+                    self.on_actor("stop", actor)
                     self._keep(errors, actor.stop)
+            self.on_actor("stopped", None)
             self.risk.stop()
             while not self._keep(errors, self.dispatcher.drain):
                 pass
         return errors
 
-                    self.on_actor("stop", actor)
     def _keep(self, errors: list[StrategyError], step: Callable[[], None]) -> bool:
-            self.on_actor("stopped", None)
         """Take a step; keep what an actor raises, take the actor out, and return False."""
         try:
             step()
