@@ -100,6 +100,7 @@ class Cache:
 
     Attributes:
         purged_before_ns: The newest time for which `purge` was called, 0 if never.
+        has_several_accounts: Whether a venue has more than one account.
     """
 
     def __init__(self) -> None:
@@ -118,6 +119,7 @@ class Cache:
         self._account_of: dict[Venue, AccountId] = {}
         self._accounts_at: dict[Venue, list[AccountId]] = {}
         self._account_of_client: dict[ClientId, AccountId] = {}
+        self.has_several_accounts = False
 
     # Instruments and market data
 
@@ -335,15 +337,18 @@ class Cache:
         """Return a position by its id, or None."""
         return self._positions.get(PositionId(position_id))
 
-    def position_of(self, instrument_id: str, strategy_id: str) -> Position | None:
-        """Return the open position of a strategy in an instrument, or None.
+    def position_of(
+        self, instrument_id: str, strategy_id: str, account_id: str | None = None
+    ) -> Position | None:
+        """Return the open position of a strategy in an instrument (and account), or None.
 
         Of several (HEDGING, or in several accounts) the oldest; `positions_open` has them all.
         """
         book = self._find_book((instrument_id, strategy_id))
         if book is None or not book.positions:
             return None
-        return next(iter(book.positions.values()))
+        held = book.positions.values()
+        return next((one for one in held if account_id in (None, one.account_id)), None)
 
     def positions(
         self, *, instrument_id: str | None = None, strategy_id: str | None = None
@@ -438,7 +443,9 @@ class Cache:
     def register_account(self, venue: Venue, client_id: ClientId, account_id: AccountId) -> None:
         """Note which account a client trades for; the first one of a venue is its default."""
         self._account_of.setdefault(venue, account_id)
-        self._accounts_at.setdefault(venue, []).append(account_id)
+        here = self._accounts_at.setdefault(venue, [])
+        here.append(account_id)
+        self.has_several_accounts |= len(here) > 1
         self._account_of_client[client_id] = account_id
 
     def account_of_client(self, client_id: str) -> AccountId | None:
@@ -476,6 +483,29 @@ class Cache:
         if account_id is None and client_id is not None:
             account_id = self._account_of_client.get(ClientId(client_id))
         return self.account_at(venue) if account_id is None else self.account(account_id)
+
+    def account_among(
+        self, venue: str, client_id: str | None = None, account_id: str | None = None
+    ) -> AccountId | None:
+        """Return which of a venue's accounts a command or order is for, None where it has one.
+
+        As `account_for`, whether or not the account has told its state.
+        """
+        if not self.has_several_accounts or len(self._accounts_at.get(Venue(venue), ())) < 2:
+            return None
+        return self.account_id_for(venue, client_id, account_id)
+
+    def account_id_for(
+        self, venue: str, client_id: str | None = None, account_id: str | None = None
+    ) -> AccountId | None:
+        """Return the account a command is for, as `account_for`, whether or not it has a state."""
+        if account_id is None and client_id is not None:
+            account_id = self._account_of_client.get(ClientId(client_id))
+        return self._account_of.get(Venue(venue)) if account_id is None else AccountId(account_id)
+
+    def registered_accounts(self) -> list[AccountId]:
+        """Return the accounts that clients trade for, whether or not they have told their state."""
+        return list(dict.fromkeys(self._account_of_client.values()))
 
     def accounts(self) -> list[AccountState]:
         """Return the newest state of each account."""

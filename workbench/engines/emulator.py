@@ -73,7 +73,7 @@ from workbench.model.events import (
     TimeEvent,
     about,
 )
-from workbench.model.identifiers import ClientOrderId, PositionId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, PositionId
 from workbench.model.money import ZERO
 from workbench.runtime.clock import Clock
 
@@ -225,6 +225,11 @@ class OrderEmulator:
         return self._trigger_type(order, capabilities) is not None or (
             is_child and bool(capabilities.link_to_emulate(order))
         )
+
+    def named_by(self, client_order_id: ClientOrderId) -> tuple[ClientId | None, AccountId | None]:
+        """Return the client and account that a held order names."""
+        held = self.held.get(client_order_id)
+        return (None, None) if held is None else held.named
 
     def _execute_ours(self, command: TradingCommand) -> None:
         assert isinstance(command, (CancelOrder, ModifyOrder))
@@ -394,7 +399,8 @@ class OrderEmulator:
             return
         position_id = order.position_id or self._parents_position(held)
         if position_id is None:
-            signed = self._cache.net_quantity(order.instrument_id, order.strategy_id)
+            whose = self._cache.account_among(held.instrument.venue, *held.named)
+            signed = self._cache.net_quantity(order.instrument_id, order.strategy_id, whose)
         else:
             position = self._cache.position(position_id)
             signed = ZERO if position is None else position.signed_quantity

@@ -11,6 +11,7 @@ from workbench.engines.triggers import TRIGGERED, Watch, make_watch, whole_ticks
 from workbench.model.commands import SubmitOrder, SubmitOrderList, TradingCommand
 from workbench.model.enums import OrderType, TriggerType
 from workbench.model.events import OrderInitialized, OrderTerms
+from workbench.model.identifiers import AccountId, ClientId
 from workbench.model.instruments import Instrument
 
 
@@ -45,6 +46,11 @@ class Held(msgspec.Struct, eq=False):
     since_ns: int = 0
     is_sent: bool = False
     later: list[TradingCommand] = []
+
+    @property
+    def named(self) -> tuple[ClientId | None, AccountId | None]:
+        """Return the client and account that its command names."""
+        return self.command.client_id, self.command.account_id
 
 
 def alone(order: OrderInitialized) -> SubmitOrder:

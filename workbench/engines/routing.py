@@ -36,11 +36,13 @@ class Router:
 
     Attributes:
         hedging: The accounts whose positions are kept apart (HEDGING).
+        simulated: The accounts whose orders go to no real venue.
         has_several: Whether a venue has more than one client.
     """
 
     def __init__(self, cache: Cache) -> None:
         self.hedging: set[AccountId] = set()
+        self.simulated: set[AccountId] = set()
         self.has_several = False
         self._cache = cache
         self._clients: dict[ClientId, ExecutionClient] = {}
@@ -86,6 +88,8 @@ class Router:
         self.has_several = len(self._clients) > len(self._by_venue)
         if client.order_management is OrderManagement.HEDGING:
             self.hedging.add(client.account_id)
+        if client.is_simulated:
+            self.simulated.add(client.account_id)
         self._cache.register_account(client.venue, client.client_id, client.account_id)
 
     def venues_of(self, account_id: AccountId) -> list[Venue]:

@@ -54,6 +54,7 @@ MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = (
     e.LoopStalled,
     e.StrategySwapped,
     k.TradingStateChanged,
+    k.LossDayBegan,
     k.LossLimitReached,
     c.Subscribe,
     c.Unsubscribe,

@@ -1,4 +1,4 @@
-"""What the risk engine tells about itself; published on the topic `events.risk`."""
+"""What the risk engine tells about itself: recorded, and published on the topic `events.risk`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from workbench.model.enums import TradingState
+from workbench.model.identifiers import AccountId
 from workbench.model.money import Currency
 
 
@@ -19,14 +20,30 @@ class TradingStateChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False, t
     ts_init: int
 
 
+class LossDayBegan(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
+    """From which profit on the loss of a day (UTC) is counted; recorded, and not published.
+
+    `profit` is what the account had made, realised and unrealised, in `currency`; `day` counts
+    from 1970-01-01.
+    """
+
+    account_id: AccountId
+    day: int
+    profit: Decimal
+    currency: Currency
+    ts_event: int
+    ts_init: int
+
+
 class LossLimitReached(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """The loss of a day (UTC) reached its limit; once a day for each limit.
 
-    `account_id` is empty where the limit is for all accounts together; `loss` and `limit` are
-    positive amounts of `currency`.
+    `account_id` is empty where the limit is for accounts together, which are `accounts`; `loss` and
+    `limit` are positive amounts of `currency`.
     """
 
     account_id: str = ""
+    accounts: tuple[AccountId, ...] = ()
     loss: Decimal
     limit: Decimal
     currency: Currency
@@ -34,4 +51,4 @@ class LossLimitReached(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=
     ts_init: int
 
 
-RiskEvent = TradingStateChanged | LossLimitReached
+RiskEvent = TradingStateChanged | LossDayBegan | LossLimitReached

@@ -31,7 +31,7 @@ from workbench.model.identifiers import (
     parse_instrument_id,
 )
 from workbench.model.money import MONEY_CONTEXT
-from workbench.model.risk_events import RiskEvent
+from workbench.model.risk_events import LossDayBegan, RiskEvent
 from workbench.runtime.bus import MessageBus
 from workbench.runtime.channels import Channels
 from workbench.runtime.clock import Clock
@@ -131,7 +131,9 @@ class TradingCore:
         )
         self.data.add_subscriber(self.emulator.watch)
         self.risk.waits_here = self.emulator.waits_here
+        self.risk.held_for = self.emulator.named_by
         self.risk.set_hedging(self.execution.router.hedging)
+        self.risk.set_apart(self.execution.router.simulated)
         self.lanes = Lanes(
             {
                 LaneName.DATA_COMMANDS: self.data.execute,
@@ -194,7 +196,8 @@ class TradingCore:
 
     def _on_risk_event(self, event: RiskEvent) -> None:
         self.log.add(self.dispatcher.number, RecordKind.DERIVED, event)
-        self.bus.publish("events.risk", event)
+        if not isinstance(event, LossDayBegan):
+            self.bus.publish("events.risk", event)
 
     def own_thread(self) -> None:
         """Make the calling thread the one all state belongs to."""
@@ -282,7 +285,8 @@ class TradingCore:
         """Bring orders, positions and accounts to where earlier runs left them.
 
         Before actors are added. Nobody is told, nothing is sent, and the event log stays empty:
-        it is of this run. Profit and loss of a day, and rates of orders, count from now on.
+        it is of this run. Rates of orders count from now on, and so does the loss of the day where
+        `risk.take_over` is not told of what was lost.
 
         Args:
             records: What earlier runs logged, oldest first (see `workbench.engines.rebuilding`).
@@ -331,6 +335,8 @@ class TradingCore:
             try:
                 for actor in self.actors:
                     self.clock.sample()
+                    self.on_actor("start", actor)
+                    self.risk.begin()
                     actor.start()
             finally:
                 self.clock.release()

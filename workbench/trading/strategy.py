@@ -22,6 +22,7 @@ from workbench.model.identifiers import (
     InstrumentId,
     PositionId,
     StrategyId,
+    venue_of,
 )
 from workbench.model.instruments import Number
 from workbench.model.order_lists import OrderList
@@ -376,10 +377,18 @@ class Strategy(Actor):
     def position(self, instrument_id: str | None = None) -> Position | None:
         """Return this strategy's open position in an instrument (default: the only one).
 
-        Of several (HEDGING, or in several accounts) the oldest; `cache.positions_open` has all.
+        Of several (HEDGING) the oldest; where the venue has several accounts, that in the account
+        to which orders go now that name none. `cache.positions_open` has all.
         """
         chosen = self.instrument.id if instrument_id is None else InstrumentId(instrument_id)
-        return self.cache.position_of(chosen, self.component_id)
+        core = self.core
+        cache = core.cache
+        if not cache.has_several_accounts:
+            return cache.position_of(chosen, self.component_id)
+        venue = venue_of(chosen)
+        route = core.routes.account_of(self.component_id, venue)
+        account_id = cache.account_among(venue, account_id=route)
+        return cache.position_of(chosen, self.component_id, account_id)
 
     def _open_core(self) -> TradingCore:
         """Return the core, which must still take commands, from this thread."""

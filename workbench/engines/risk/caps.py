@@ -42,7 +42,7 @@ def exposure_checks(limits: RiskLimits, cache: Cache, exposure: Exposure) -> tup
     if limits.max_position is not None:
         checks.append(_position_check(limits, cache, exposure))
     if limits.max_open_orders is not None:
-        checks.append(_open_orders_check(limits, cache, exposure))
+        checks.append(_open_orders_check(limits, exposure))
     return tuple(checks)
 
 
@@ -55,7 +55,7 @@ def _position_check(limits: RiskLimits, cache: Cache, exposure: Exposure) -> Che
             return None
         owner = None if is_of_all else order.strategy_id
         parent = exposure.parent(order)
-        held = cache.net_quantity(order.instrument_id, owner)
+        held = cache.net_quantity(order.instrument_id, owner, exposure.among)
         if parent is not None and parent.side is not order.side:
             held += parent.side.sign * parent.quantity  # a child trades once its parent has
         if is_of_all:
@@ -76,18 +76,13 @@ def _position_check(limits: RiskLimits, cache: Cache, exposure: Exposure) -> Che
     return position
 
 
-def _open_orders_check(limits: RiskLimits, cache: Cache, exposure: Exposure) -> Check:
+def _open_orders_check(limits: RiskLimits, exposure: Exposure) -> Check:
     def open_orders(order: OrderInitialized) -> Refusal | None:
         where = order.instrument_id if isinstance(limits.max_open_orders, dict) else None
         most = of_instrument(limits.max_open_orders, order.instrument_id)
         if most is None or order.reduce_only or not is_resting(order):
             return None
-        names = {one.client_order_id for one in cache.orders_open(instrument_id=where)}
-        names.update(
-            name
-            for name, claim in exposure.claims.items()
-            if where in (None, claim.order.instrument_id) and is_resting(claim.order)
-        )
+        names = exposure.resting_beside(order, where)
         names.discard(order.client_order_id)
         if len(names) < most:
             return None

@@ -18,10 +18,19 @@ from workbench.engines.risk.refusals import Refusal
 from workbench.model.commands import ModifyOrder
 from workbench.model.enums import OrderStatus, OrderType, TimeInForce, TradingState
 from workbench.model.events import PLAIN, OrderInitialized
-from workbench.model.identifiers import AccountId, ClientId, InstrumentId
+from workbench.model.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    InstrumentId,
+    venue_of,
+)
 from workbench.model.instruments import Future, Instrument
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
+
+Destination = tuple[ClientId | None, AccountId | None]
+"""What a command names; neither is for the venue's first client."""
 
 
 class Checks:
@@ -38,6 +47,7 @@ class Checks:
     Attributes:
         state: What is let through.
         is_stale: Whether an instrument's price is too old to trade on.
+        held_for: The client and account that an order which waits on our side names.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class Checks:
     ) -> None:
         self.state = TradingState.ACTIVE
         self.is_stale: Callable[[InstrumentId], bool] = _never_stale
+        self.held_for: Callable[[ClientOrderId], Destination] = _nowhere
         self._cache = cache
         self._clock = clock
         self._limits = limits
@@ -68,8 +79,11 @@ class Checks:
     ) -> Refusal | Claim:
         """Return why an order may not leave to a client or account, or what it will tie up."""
         exposure = self._exposure
-        exposure.client_id = client_id
-        exposure.account_id = account_id
+        if self._cache.has_several_accounts:
+            exposure.aim(venue_of(order.instrument_id), client_id, account_id)
+        else:
+            exposure.client_id = client_id
+            exposure.account_id = account_id
         if order.reduce_only and not exposure.reduces(order, order.quantity):
             return self._not_reducing(order)
         instrument = self._cache.instrument(order.instrument_id)
@@ -137,8 +151,7 @@ class Checks:
     def modify(self, command: ModifyOrder) -> OrderInitialized | Refusal:
         """Return what an order will be, or why it may not become that."""
         order = self._cache.order(command.client_order_id)
-        self._exposure.client_id = command.client_id
-        self._exposure.account_id = None if order is None else order.account_id
+        self._aim_at(command, order)
         instrument = self._cache.instrument(command.instrument_id)
         if order is None or instrument is None:
             return Refusal("ORDER_UNKNOWN", f"no order {command.client_order_id!r} is known")
@@ -171,6 +184,15 @@ class Checks:
         if refusal is None and changed.quantity > order.quantity:
             refusal = _first(self._exposure_checks, rest)
         return refusal or changed
+
+    def _aim_at(self, command: ModifyOrder, order: Order | None) -> None:
+        """Look at the account of an order: where it is, or where it goes once it is released."""
+        client_id, account_id = command.client_id, command.account_id
+        if order is not None and order.account_id is not None:
+            account_id = order.account_id
+        elif client_id is None and account_id is None:
+            client_id, account_id = self.held_for(command.client_order_id)
+        self._exposure.aim(venue_of(command.instrument_id), client_id, account_id)
 
     def _check_value(self, changed: OrderInitialized, instrument: Instrument) -> Refusal | None:
         """Check the notional of a changed order where it has a price of its own."""
@@ -210,12 +232,12 @@ class Checks:
     def _check_loss(
         self, loss: DayLoss, order: OrderInitialized, account_id: AccountId | None
     ) -> Refusal | None:
-        refusal = None if account_id is None else loss.look(account_id)
-        if refusal is None or self._exposure.shrinks(order):
+        lost = None if account_id is None else loss.look(account_id)
+        if lost is None or self._exposure.shrinks(order):
             return None
-        is_known = refusal.code == "MAX_LOSS_PER_DAY"
         # Where a loss sets the trading state, the state says what may leave.
-        return None if is_known and self._limits.on_loss is not OnLoss.REFUSE else refusal
+        says_state = lost.sets_state and self._limits.on_loss is not OnLoss.REFUSE
+        return None if says_state else lost.refusal
 
     def _check_state(self, order: OrderInitialized) -> Refusal | None:
         if self.state is TradingState.HALTED:
@@ -260,3 +282,7 @@ def _first(checks: tuple[Check, ...], order: OrderInitialized) -> Refusal | None
 
 def _never_stale(_: InstrumentId) -> bool:
     return False
+
+
+def _nowhere(_: ClientOrderId) -> Destination:
+    return None, None

@@ -29,17 +29,25 @@ then it is checked again like a new one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Sequence
 
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk.caps import MinuteRate
-from workbench.engines.risk.checks import Checks, changed_by
+from workbench.engines.risk.checks import Checks, Destination, changed_by
 from workbench.engines.risk.exposure import Exposure, pricing
 from workbench.engines.risk.funds import Funds
-from workbench.engines.risk.limits import OnExcess, OnLoss, RiskLimits
-from workbench.engines.risk.loss import DayLoss
+from workbench.engines.risk.limits import OnExcess, RiskLimits
+from workbench.engines.risk.loss import STATE_ON_LOSS, DayLoss, state_after
 from workbench.engines.risk.refusals import Refusal
+from workbench.engines.risk.submits import (
+    Submit,
+    grows,
+    is_emulated,
+    may_wait,
+    meant,
+    orders_of,
+)
 from workbench.engines.risk.switch import TradingSwitch
 from workbench.engines.throttler import Throttler
 from workbench.model.commands import (
@@ -52,7 +60,6 @@ from workbench.model.commands import (
 )
 from workbench.model.enums import OrderStatus, TradingState
 from workbench.model.events import (
-    PLAIN,
     OrderDenied,
     OrderEvent,
     OrderFilled,
@@ -60,13 +67,12 @@ from workbench.model.events import (
     OrderModifyRejected,
     about,
 )
-from workbench.model.identifiers import AccountId, InstrumentId
+from workbench.model.identifiers import AccountId, ClientOrderId, InstrumentId
 from workbench.model.orders import Order
-from workbench.model.risk_events import LossLimitReached, RiskEvent
+from workbench.model.risk_events import LossDayBegan, LossLimitReached, RiskEvent
 from workbench.runtime.clock import Clock
 
 Send = Callable[[object], None]
-Submit = SubmitOrder | SubmitOrderList
 
 
 class RiskEngine:
@@ -102,7 +108,7 @@ class RiskEngine:
         check_thread: Callable[[], None] | None = None,
     ) -> None:
         self.limits: RiskLimits = RiskLimits() if limits is None else limits
-        self.waits_here: Callable[[OrderInitialized, Submit], bool] = _is_emulated
+        self.waits_here: Callable[[OrderInitialized, Submit], bool] = is_emulated
         self._cache = cache
         self._clock = clock
         self._send_command = send_command
@@ -114,7 +120,7 @@ class RiskEngine:
         self._claims = self._exposure.claims
         self._minute = MinuteRate(self.limits, clock) if self.limits.orders_per_minute else None
         self._loss = (
-            DayLoss(self.limits, profits, clock, self._on_loss)
+            DayLoss(self.limits, cache, profits, clock, self._on_loss)
             if self.limits.max_loss_per_day
             else None
         )
@@ -168,6 +174,42 @@ class RiskEngine:
         """Say which accounts keep positions apart; who opens accounts may add to it later."""
         self._exposure.hedging = accounts
 
+    def set_apart(self, accounts: Container[AccountId]) -> None:
+        """Say which accounts count by themselves, apart from all others, as simulated ones do.
+
+        Neither what they lose nor what works in them counts for the others, nor the other way.
+        """
+        self._exposure.apart = accounts
+        if self._loss is not None:
+            self._loss.apart = accounts
+
+    @property
+    def held_for(self) -> Callable[[ClientOrderId], Destination]:
+        """Return what says which client and account an order that waits on our side names."""
+        return self._checks.held_for
+
+    @held_for.setter
+    def held_for(self, find: Callable[[ClientOrderId], Destination]) -> None:
+        self._checks.held_for = find
+
+    def take_over(self, events: Sequence[RiskEvent]) -> None:
+        """Go on with the day's loss of earlier runs, and with the trading state it set.
+
+        Args:
+            events: What they told, oldest first.
+        """
+        if self._loss is None:
+            return
+        self._loss.take_over(events)
+        state = state_after(events, self.limits.on_loss, self._loss)
+        if state is not None:
+            self._switch.resume(state)
+
+    def begin(self) -> None:
+        """Let the day of an earlier run go on; strategies are about to start."""
+        if self._loss is not None:
+            self._loss.begin()
+
     def set_trading_state(self, state: TradingState) -> None:
         """Let everything through (ACTIVE), only what reduces (REDUCING), or nothing (HALTED).
 
@@ -201,7 +243,7 @@ class RiskEngine:
         if self._loss is not None:
             self._loss.stop()
         if self.waiting:
-            self._refuse_waiting(_grows, "its strategy stopped while it waited for the rate")
+            self._refuse_waiting(grows, "its strategy stopped while it waited for the rate")
 
     def refuse_waiting(self, reason: str) -> None:
         """Deny everything that waits for the rate, because the run is over for example."""
@@ -271,7 +313,7 @@ class RiskEngine:
         checked = self._checks.submit(order, command.client_id, command.account_id)
         if isinstance(checked, Refusal):
             self._deny(command, checked)
-        elif _may_wait(order) and self.waits_here(order, command):
+        elif may_wait(order) and self.waits_here(order, command):
             self._send_command(command)
         else:
             self._claims[order.client_order_id] = checked
@@ -322,7 +364,7 @@ class RiskEngine:
 
     def _leave(self, command: Submit) -> None:
         if self._minute is not None:
-            count = sum(not self.waits_here(order, command) for order in _orders_of(command))
+            count = sum(not self.waits_here(order, command) for order in orders_of(command))
             self._minute.count(command.instrument_id, count)
         self._send_command(command)
 
@@ -352,9 +394,9 @@ class RiskEngine:
         else:
             failed = self._check_list(command)
         if failed is None and self._minute is not None:
-            count = sum(not self.waits_here(order, command) for order in _orders_of(command))
+            count = sum(not self.waits_here(order, command) for order in orders_of(command))
             refusal = self._minute.check(command.instrument_id, count)
-            failed = None if refusal is None else (refusal, _orders_of(command)[0])
+            failed = None if refusal is None else (refusal, orders_of(command)[0])
         if failed is not None:
             self._unclaim(command)
             self._deny(command, *failed)
@@ -369,15 +411,15 @@ class RiskEngine:
 
     def _withdraw(self, command: CancelOrder | CancelAllOrders) -> bool:
         """Deny what a cancel finds waiting for the rate; return whether it found anything."""
-        found = self._submits.withdraw(lambda one: any(_meant(one, command)))
+        found = self._submits.withdraw(lambda one: any(meant(one, command)))
         reason = "it was canceled while it waited for the rate; it was never sent"
         for one in found:
             self._unclaim(one)
-            self._deny(one, Refusal("CANCELED_WHILE_WAITING", reason), next(_meant(one, command)))
+            self._deny(one, Refusal("CANCELED_WHILE_WAITING", reason), next(meant(one, command)))
         return bool(found)
 
     def _unclaim(self, command: Submit) -> None:
-        for order in _orders_of(command):
+        for order in orders_of(command):
             self._claims.pop(order.client_order_id, None)
 
     # Modifications
@@ -415,12 +457,14 @@ class RiskEngine:
 
     # What is told
 
-    def _on_loss(self, event: LossLimitReached) -> None:
+    def _on_loss(self, loss: DayLoss, event: LossDayBegan | LossLimitReached) -> None:
         self._tell(event)
-        state = _STATE_ON_LOSS.get(self.limits.on_loss)
+        if isinstance(event, LossDayBegan) or not loss.sets_state(event):
+            return
+        state = STATE_ON_LOSS.get(self.limits.on_loss)
         # A state that lets even less through stays.
         if state is not None and self._checks.state is not TradingState.HALTED:
-            whose = f" of {event.account_id}" if event.account_id else ""
+            whose = loss.whose(event)
             self._switch.change(
                 state, f"the day's loss{whose} came to {event.loss} {event.currency}"
             )
@@ -442,7 +486,7 @@ class RiskEngine:
     ) -> None:
         """Deny every order of a command once: the culprit (else the first) with its own code."""
         now = self._clock.timestamp_ns()
-        orders = _orders_of(command)
+        orders = orders_of(command)
         first = orders[0] if culprit is None else culprit
         for order in orders:
             said = refusal
@@ -454,40 +498,3 @@ class RiskEngine:
     def _reject(self, command: ModifyOrder, refusal: Refusal) -> None:
         fields = about(command, self._clock.timestamp_ns())
         self._send_event(OrderModifyRejected(code=refusal.code, reason=refusal.reason, **fields))
-
-
-_STATE_ON_LOSS = {
-    OnLoss.REDUCING: TradingState.REDUCING,
-    OnLoss.HALTED: TradingState.HALTED,
-}
-
-
-def _may_wait(order: OrderInitialized) -> bool:
-    """Return whether an order has anything that could be watched on our side."""
-    return order.terms is not PLAIN or order.trigger_price is not None
-
-
-def _is_emulated(order: OrderInitialized, _: Submit) -> bool:
-    return order.terms.emulation_trigger is not None
-
-
-def _orders_of(command: Submit) -> tuple[OrderInitialized, ...]:
-    return (command.order,) if isinstance(command, SubmitOrder) else command.orders
-
-
-def _grows(submit: Submit) -> bool:
-    return not all(order.reduce_only for order in _orders_of(submit))
-
-
-def _meant(submit: Submit, command: CancelOrder | CancelAllOrders) -> Iterator[OrderInitialized]:
-    """Iterate over the orders of a submit that a cancel is for."""
-    for order in _orders_of(submit):
-        if isinstance(command, CancelOrder):
-            if order.client_order_id == command.client_order_id:
-                yield order
-        elif (
-            order.strategy_id == command.strategy_id
-            and order.instrument_id == command.instrument_id
-            and command.side in (None, order.side)
-        ):
-            yield order

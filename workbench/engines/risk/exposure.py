@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.needs import Need
+from workbench.engines.risk.definition import is_resting
 from workbench.model.enums import OrderSide
 from workbench.model.events import (
     OrderCancelRejected,
@@ -30,6 +32,7 @@ from workbench.model.identifiers import (
     InstrumentId,
     PositionId,
     StrategyId,
+    Venue,
     venue_of,
 )
 from workbench.model.money import ZERO
@@ -89,6 +92,9 @@ class Exposure:
         hedging: The accounts that keep positions apart.
         client_id: The client that the command being checked names.
         account_id: The account that it names, or its order is in.
+        among: The account that it is for, where its venue has several: what is held and works in
+            the others is left out. None where there is one.
+        apart: The accounts that count together, apart from all others.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -97,6 +103,8 @@ class Exposure:
         self.hedging: Container[AccountId] = frozenset[AccountId]()
         self.client_id: ClientId | None = None
         self.account_id: AccountId | None = None
+        self.among: AccountId | None = None
+        self.apart: Container[AccountId] = frozenset[AccountId]()
         self._cache = cache
         self._listed: dict[ClientOrderId, OrderInitialized] = {}
 
@@ -135,6 +143,14 @@ class Exposure:
         if not changes or is_last or order is None or order.is_closed:
             del self.changes[event.client_order_id]
 
+    # The account
+
+    def aim(self, venue: Venue, client_id: ClientId | None, account_id: AccountId | None) -> None:
+        """Look at the account that a command is for, which names this client or account."""
+        self.client_id = client_id
+        self.account_id = account_id
+        self.among = self._cache.account_among(venue, client_id, account_id)
+
     # Positions
 
     def examine(self, orders: Sequence[OrderInitialized]) -> None:
@@ -147,7 +163,7 @@ class Exposure:
         return None if parent_id is None else self._listed.get(parent_id)
 
     def held(self, order: OrderInitialized) -> Decimal:
-        """Return the signed position that an order is for: its strategy's.
+        """Return the signed position that an order is for: its strategy's, in the order's account.
 
         Where positions are kept apart it is the one the order names, or else a new one. A parent in
         the list being examined counts with what it will add.
@@ -155,7 +171,7 @@ class Exposure:
         if order.position_id is not None or (self.hedging and self._is_hedged(order)):
             held = self._named(order.position_id)
         else:
-            held = self._cache.net_quantity(order.instrument_id, order.strategy_id)
+            held = self._cache.net_quantity(order.instrument_id, order.strategy_id, self.among)
         if self._listed and (parent := self.parent(order)) is not None:
             held += parent.side.sign * parent.quantity
         return held
@@ -167,7 +183,9 @@ class Exposure:
 
     def _named(self, position_id: PositionId | None) -> Decimal:
         position = None if position_id is None else self._cache.position(position_id)
-        return ZERO if position is None else position.signed_quantity
+        if position is None or self.among not in (None, position.account_id):
+            return ZERO
+        return position.signed_quantity
 
     def reduces(self, order: OrderInitialized, quantity: Decimal) -> bool:
         """Return whether trading `quantity` on the order's side shrinks or closes its position."""
@@ -185,7 +203,7 @@ class Exposure:
     # Orders
 
     def working(self, order: OrderInitialized, *, with_reduce_only: bool = True) -> Decimal:
-        """Return what the strategy's other orders of the same side are about to trade."""
+        """Return what the strategy's other orders of that side and account are about to trade."""
         return sum(
             (
                 other.quantity
@@ -213,17 +231,54 @@ class Exposure:
         self, instrument_id: InstrumentId, strategy_id: StrategyId | None
     ) -> Iterator[Working]:
         seen: set[ClientOrderId] = set()
+        among = self.among
         for order in self._cache.orders_open(instrument_id=instrument_id, strategy_id=strategy_id):
             seen.add(order.client_order_id)
-            yield Working(order.client_order_id, order, order.leaves_quantity)
+            if among is None or order.account_id == among:
+                yield Working(order.client_order_id, order, order.leaves_quantity)
         for name, claim in self.claims.items():
             definition = claim.order
             if (
                 name not in seen
                 and definition.instrument_id == instrument_id
                 and strategy_id in (None, definition.strategy_id)
+                and among in (None, claim.account_id)
             ):
                 yield Working(name, definition, definition.quantity)
+
+    def resting_beside(
+        self, order: OrderInitialized, instrument_id: InstrumentId | None
+    ) -> set[ClientOrderId]:
+        """Return what rests or is on its way to rest, of an instrument or of all together.
+
+        Of an instrument in the account that the order is for; all together in every account that
+        counts with that one.
+        """
+        if instrument_id is not None:
+            counts = self._is_among
+        else:
+            venue = venue_of(order.instrument_id)
+            mine = self._cache.account_id_for(venue, self.client_id, self.account_id)
+            counts = partial(self._is_beside, mine is not None and mine in self.apart)
+        names = {
+            one.client_order_id
+            for one in self._cache.orders_open(instrument_id=instrument_id)
+            if counts(one.account_id)
+        }
+        names.update(
+            name
+            for name, claim in self.claims.items()
+            if instrument_id in (None, claim.order.instrument_id)
+            and is_resting(claim.order)
+            and counts(claim.account_id)
+        )
+        return names
+
+    def _is_among(self, account_id: AccountId | None) -> bool:
+        return self.among is None or account_id == self.among
+
+    def _is_beside(self, is_apart: bool, account_id: AccountId | None) -> bool:
+        return account_id is not None and (account_id in self.apart) is is_apart
 
     def unsold(self, instrument_id: InstrumentId, account_id: AccountId) -> Decimal:
         """Return what an account holds and no resting order sells; claims are not counted."""

@@ -68,20 +68,25 @@ class RiskLimits(
         max_order_quantity: Of one order, by instrument, in its units (`ORDER_TOO_LARGE`).
         max_notional: Of one order, by instrument, in its settlement currency
             (`NOTIONAL_TOO_LARGE`).
-        max_open_orders: How many orders may rest or be on their way, all together or by instrument
-            id; what cannot rest does not count (`TOO_MANY_OPEN_ORDERS`).
-        max_position: Net quantity, long or short, once an order and all that work on its side are
-            filled, by instrument, in its units (`POSITION_TOO_LARGE`).
+        max_open_orders: How many orders may rest or be on their way, all together (those of
+            simulated accounts apart from those of real ones) or by instrument id, then in each
+            account; what cannot rest does not count (`TOO_MANY_OPEN_ORDERS`).
+        max_position: Net quantity in an account, long or short, once an order and all that work on
+            its side are filled, by instrument, in its units (`POSITION_TOO_LARGE`).
         position_scope: Whether that is of all strategies together (`"account"`) or of each
             (`"strategy"`).
         max_loss_per_day: An amount such as `"5_000 USD"` for everything together, or amounts by
             account id. It is compared with realised and unrealised profit since 00:00 UTC or, on
             the first day, since the first order, all in that currency. It is looked at with every
-            order and fill, and counts for the rest of the day (`MAX_LOSS_PER_DAY`); where a price
-            or rate is missing to tell the loss, orders are refused too (`LOSS_UNKNOWN`).
+            order and fill, and counts for the rest of the day (`MAX_LOSS_PER_DAY`), also after a
+            restart of a node with a journal, unless the limit is raised above what was lost; where
+            a price or rate is missing to tell the loss, orders are refused too (`LOSS_UNKNOWN`).
+            Everything together is all real accounts, and apart from them all simulated ones:
+            neither makes up for what the others lose.
         on_loss: `"refuse"` denies what would grow or flip a position until the day ends;
             `"reducing"` and `"halted"` set the trading state, which then stays until somebody sets
-            another one.
+            another one, also after a restart. Beside real accounts, what simulated ones lose never
+            sets it: they are refused to grow.
 
     Raises:
         ConfigError: If a limit allows nothing or is no number, or a field does not exist.

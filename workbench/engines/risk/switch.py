@@ -40,6 +40,10 @@ class TradingSwitch:
         """Let a change count again."""
         self._is_held = False
 
+    def resume(self, state: TradingState) -> None:
+        """Begin with the state that an earlier run ended with; told of then, and not again."""
+        self._checks.state = self._told = state
+
     def change(self, state: TradingState, reason: str = "") -> None:
         """Set the state, on the node's thread."""
         if self._is_held:
