@@ -41,6 +41,10 @@ class Board:
         # In one look: a button that vanishes between two questions would be waited for.
         return set(self.root.locator("[data-wb^='action-']").evaluate_all(_CAN_BE_PRESSED))
 
+    def badges(self) -> list[str]:
+        """Return where orders go, as the badges beside the trader's name say."""
+        return self.part("ways").locator("span").all_inner_texts()
+
     def tab(self, name: str) -> None:
         self.part(f"tab-{name}").click()
         self.part(f"page-{name}").wait_for()

@@ -207,3 +207,69 @@ def test_every_page_of_it_fits_and_can_be_read(lab: LabPage, server: LabServer) 
             lab.picture_of(f"dashboard-{tab}-{theme}", board.root)
             assert board.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
         assert lab.overflows() == []
+
+
+REAL = """
+%load_ext workbench
+import asyncio, tempfile, time
+import workbench as wb
+from workbench.venues.fake import FAKE, FakeVenue
+
+class Maker(wb.Strategy):
+    def on_start(self):
+        self.subscribe_quotes()
+    def trade(self):
+        self.submit_order(self.orders.market(self.instrument.id, "buy", 1))
+        self.submit_order(self.orders.limit(self.instrument.id, "buy", 1, price="90"))
+
+pair = wb.CurrencyPair.define("BTC/USDT.FAKE", price_increment="0.01", quantity_increment="0.001")
+fake = FakeVenue([pair], clock_ns=time.time_ns, balances={"USDT": 100_000, "BTC": 2})
+async def moving():
+    while True:
+        fake.market.quote(pair.id, 99.99, 100.01)
+        await asyncio.sleep(0.05)
+first, second = Maker(), Maker()
+limits = wb.RiskLimits(max_order_quantity=10, max_position=10, max_loss_per_day="1_000 USDT")
+node = wb.sandbox(
+    [first, second], account=wb.VenueAccount(FAKE, "FAKE-001", fake=fake), instrument=pair,
+    config=wb.TradingNodeConfig(
+        journal="default", data_folder=tempfile.mkdtemp(), limits=limits
+    ),
+)
+node.build(); node.run()
+market = asyncio.create_task(moving())
+while node.core.cache.quote(pair.id) is None:
+    await asyncio.sleep(0.01)
+second.trade()
+rules = wb.PromotionRules(min_duration_s=0, min_orders=0, min_fills=0, max_stall_s=60)
+""".strip()
+PROMOTE = "%node promote -s first --account FAKE-001 --confirm FAKE-001 --rules rules"
+TRADE = "first.trade(); market.cancel()"
+
+
+def test_it_shows_which_strategys_orders_are_live(lab: LabPage, server: LabServer) -> None:
+    lab.open(server.new("live", REAL, WATCH, PROMOTE, TRADE))
+    lab.run_to_end(0)
+    lab.run_to_end(1)
+    board = Board(lab, 1)
+    board.wait_for_state("RUNNING")
+    ways = board.part("ways")
+    wait(lab, lambda: ways.inner_text() == "PAPER FAKE-PAPER")
+    lab.run_to_end(2)
+    wait(lab, lambda: board.badges() == ["LIVE FAKE-001: Maker-001", "PAPER FAKE-PAPER: Maker-002"])
+    lab.run_to_end(3)
+    assert lab.failures() == []
+    board.tab("orders")
+    board.part("table-fills").locator("tbody tr").nth(1).wait_for()
+    assert board.value("fills", "Maker-001", "Account") == "FAKE-001"
+    assert board.value("fills", "Maker-002", "Account") == "FAKE-PAPER"
+    assert board.value("open_orders", "Maker-001", "Account") == "FAKE-001"
+    for theme in ("light", "dark"):
+        lab.theme(theme)
+        for tab in ("trading", "orders"):
+            board.tab(tab)
+            lab.picture_of(f"dashboard-live-{tab}-{theme}", board.root)
+            assert board.root.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+    board.tab("trading")
+    assert board.value("accounts", "FAKE-001", "Kind") == "LIVE"
+    assert board.value("accounts", "FAKE-PAPER", "Kind") == "paper"

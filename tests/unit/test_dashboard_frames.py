@@ -16,6 +16,7 @@ from workbench.node.snapshots import (
     AccountRow,
     BalanceRow,
     Counts,
+    DestinationRow,
     FillRow,
     KillReport,
     LogLine,
@@ -26,6 +27,7 @@ from workbench.node.snapshots import (
     PriceRow,
     ProfitRow,
     StallRow,
+    StrategyRow,
 )
 from workbench.runtime.channels import ChannelName, ChannelStatistics
 from workbench.runtime.lanes import LaneName, LaneStatistics
@@ -358,15 +360,15 @@ def test_numbers_are_written_for_people(text: str, expected: str) -> None:
 
 def test_an_average_shows_nine_digits_and_a_quantity_all_it_has() -> None:
     ((_, _, cells),) = tables.position_rows((position(),))
-    assert cells[3:7] == ("2", "100.123457", "–", "+3.00")
+    assert cells[4:8] == ("2", "100.123457", "–", "+3.00")
     (_, _, cells), *_ = tables.open_order_rows((order(1, quantity=Decimal("1.123456789012")),))
-    assert cells[5:7] == ("stop market", "1.123456789012")
+    assert cells[6:8] == ("stop market", "1.123456789012")
 
 
 def test_a_closed_position_shows_the_most_that_was_held() -> None:
     closed = position(is_open=False, side="flat", quantity=Decimal(0), closed=NOON)
     ((_, tone, cells),) = tables.position_rows((closed,))
-    assert (tone, cells[2], cells[3], cells[6]) == ("dim", "closed", "3", "")
+    assert (tone, cells[3], cells[4], cells[7]) == ("dim", "closed", "3", "")
 
 
 def test_margins_stand_below_the_balances_of_their_account() -> None:
@@ -384,8 +386,84 @@ def test_margins_stand_below_the_balances_of_their_account() -> None:
         margins=(margin,),
     )
     shown = [cells for _, _, cells in tables.account_rows((account,))]
-    assert shown[0] == ("SIM-PAPER", "USDT", "1,000", "10", "990")
-    assert shown[1][1:4] == ("margin of XBT.SIM", "", "10 USDT")
+    assert shown[0] == ("SIM-PAPER", "paper", "USDT", "1,000", "10", "990")
+    assert shown[1][2:5] == ("margin of XBT.SIM", "", "10 USDT")
+
+
+def way(account_id: str, *, is_live: bool, refusal: str = "") -> DestinationRow:
+    return DestinationRow(venue="SIM", account_id=account_id, is_live=is_live, refusal=refusal)
+
+
+def strategy(number: int, *destinations: DestinationRow) -> StrategyRow:
+    return StrategyRow(
+        component_id=f"S-00{number}", text="", state="RUNNING", destinations=destinations
+    )
+
+
+PAPER, LIVE = way("SIM-PAPER", is_live=False), way("SIM-001", is_live=True)
+
+
+def ways_of(*strategies: StrategyRow) -> list[tuple[str, str, str]]:
+    return FrameMaker().add(snapshot(strategies=strategies), S)["head"]["ways"]
+
+
+def test_where_orders_go_is_a_badge_of_its_account() -> None:
+    assert ways_of() == []
+    assert ways_of(strategy(1)) == []  # an actor
+    assert ways_of(strategy(1, PAPER), strategy(2, PAPER)) == [
+        ("PAPER SIM-PAPER", "paper", "Orders of S-001, S-002")
+    ]
+    assert ways_of(strategy(1, LIVE)) == [("LIVE SIM-001", "live", "Orders of S-001")]
+
+
+def test_strategies_whose_orders_go_different_ways_are_named_the_live_ones_first() -> None:
+    assert ways_of(strategy(1, PAPER), strategy(2, LIVE)) == [
+        ("LIVE SIM-001: S-002", "live", "Orders of S-002"),
+        ("PAPER SIM-PAPER: S-001", "paper", "Orders of S-001"),
+    ]
+    many = [strategy(number, PAPER) for number in range(1, 5)]
+    found = [text for text, _, _ in ways_of(*many, strategy(5, LIVE))]
+    assert found == ["LIVE SIM-001: S-005", "PAPER SIM-PAPER: 4 strategies"]
+
+
+def test_a_way_on_which_nothing_leaves_says_so_and_why() -> None:
+    closed = way("SIM-001", is_live=True, refusal="its code is another")
+    ((text, tone, help_),) = ways_of(strategy(1, closed))
+    assert (text, tone) == ("LIVE SIM-001, nothing leaves", "live")
+    assert help_ == "Orders of S-001: its code is another"
+
+
+def test_orders_fills_positions_and_accounts_show_their_account() -> None:
+    found = FrameMaker().add(
+        snapshot(
+            orders=(order(1, account_id="SIM-001"), order(2, is_open=False, account_id="SIM-001")),
+            fills=(msgspec.structs.replace(fill(1), account_id="SIM-001"),),
+            positions=(position(account_id="SIM-001"),),
+        ),
+        S,
+    )["rows"]
+    for name in ("open_orders", "ended_orders", "fills", "positions"):
+        at = [title for title, _, _ in tables.COLUMNS[name]].index("Account")
+        ((_, _, cells),) = found[name]
+        assert cells[at] == "SIM-001", name
+        assert len(cells) == len(tables.COLUMNS[name])
+    balance = BalanceRow(currency="USDT", total=Decimal(1), locked=Decimal(0), free=Decimal(1))
+    account = AccountRow(
+        account_id="SIM-001",
+        account_type="cash",
+        ts=NOON,
+        balances=(balance,),
+        margins=(),
+        is_live=True,
+    )
+    ((_, _, cells),) = tables.account_rows((account,))
+    assert cells[:3] == ("SIM-001", "LIVE", "USDT")
+
+
+def test_a_snapshot_that_stands_still_says_live_too() -> None:
+    shown = snapshot(strategies=(strategy(1, LIVE),))
+    assert "LIVE SIM-001" in still.to_text(shown)
+    assert "<b>LIVE SIM-001</b>" in still.to_html(shown)
 
 
 def test_a_backlog_and_a_drop_are_told_by_tone() -> None:

@@ -136,6 +136,7 @@ class DashboardView {
     const top = make("div", "wb-top", root);
     const title = make("div", "wb-title", top);
     parts.trader = part("span", "wb-trader", "trader", title);
+    parts.ways = part("span", "wb-ways", "ways", title);
     parts.where = part("span", "wb-quiet", "where", title);
     parts.clock = part("span", "wb-quiet wb-clock", "clock", title);
     const close = part("button", "wb-close", "close", title, "×");
@@ -257,6 +258,7 @@ class DashboardView {
   showHead(head) {
     const parts = this.parts;
     setText(parts.trader, head.trader);
+    this.showWays(head.ways);
     setText(parts.where, head.where);
     const present = parts.steps.findIndex((step) => step.dataset.state === head.state);
     parts.steps.forEach((step, index) => {
@@ -274,6 +276,17 @@ class DashboardView {
     setText(parts.trading, head.trading);
     setClass(parts.trading, `wb-trading wb-${head.trading_tone}`);
     this.notices = head.notices;
+  }
+
+  showWays(ways) {
+    const box = this.parts.ways;
+    while (box.children.length > ways.length) box.lastChild.remove();
+    ways.forEach(([text, tone, help], index) => {
+      const badge = box.children[index] || make("span", "", box);
+      setText(badge, text);
+      setClass(badge, `wb-way wb-${tone}`);
+      if (badge.title !== help) badge.title = help;
+    });
   }
 
   showTiles(tiles) {

@@ -23,6 +23,7 @@ _TRADING_TONES = {"ACTIVE": "plain", "REDUCING": "warn", "HALTED": "bad"}
 # Long waits between two answers are normal at this length; a notice would flicker.
 _NOTICED_NS = 700_000_000
 _GOING = ("RUNNING", "STOPPING")
+_NAMED = 2  # strategies in a badge; more are counted, and named when pointed at
 
 
 def head(snapshot: NodeSnapshot) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def head(snapshot: NodeSnapshot) -> dict[str, Any]:
     can_resume = trading != "ACTIVE" and snapshot.state in ("BUILT", *_GOING)
     return {
         "trader": snapshot.trader_id,
+        "ways": ways(snapshot),
         "where": _where(snapshot) if is_going else "",
         "state": snapshot.state,
         "phase": f"phase: {snapshot.phase}" if is_going else "",
@@ -44,6 +46,33 @@ def head(snapshot: NodeSnapshot) -> dict[str, Any]:
         "trading_tone": _TRADING_TONES.get(trading, "plain"),
         "notices": notices(snapshot),
     }
+
+
+def ways(snapshot: NodeSnapshot) -> list[tuple[str, str, str]]:
+    """Return where strategies' orders go, each as text, tone (`live`, `paper`) and whose.
+
+    Those to accounts at real venues come first; a way on which nothing leaves says so.
+    """
+    whose: dict[tuple[bool, str], list[str]] = {}
+    reasons: dict[tuple[bool, str], str] = {}
+    for strategy in snapshot.strategies:
+        for one in strategy.destinations:
+            key = one.is_live, f"{one.text}, nothing leaves" if one.refusal else one.text
+            whose.setdefault(key, []).append(strategy.component_id)
+            reasons[key] = one.refusal
+    return [
+        (
+            f"{text}: {_named(names)}" if len(whose) > 1 else text,
+            "live" if is_live else "paper",
+            f"Orders of {', '.join(names)}"
+            + (f": {reason}" if (reason := reasons[is_live, text]) else ""),
+        )
+        for (is_live, text), names in sorted(whose.items(), reverse=True)
+    ]
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} strategies"
 
 
 def _where(snapshot: NodeSnapshot) -> str:

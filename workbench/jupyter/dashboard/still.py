@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from workbench.jupyter.dashboard import tables
 from workbench.jupyter.dashboard.amounts import count, moment
-from workbench.jupyter.dashboard.heads import notices, tiles
+from workbench.jupyter.dashboard.heads import notices, tiles, ways
 from workbench.node.snapshots import NodeSnapshot
 from workbench.runtime.lifecycle import NodeState
 
@@ -19,7 +19,8 @@ def to_text(snapshot: NodeSnapshot) -> str:
     phase = f" ({snapshot.phase})" if snapshot.state in ("RUNNING", "STOPPING") else ""
     at = f", {moment(snapshot.ts)} UTC" if snapshot.ts else ""
     figures = "  ".join(f"{label} {value}" for _, label, value, _ in tiles(snapshot, 0.0)[:4])
-    lines = [f"{snapshot.trader_id}: {snapshot.state}{phase}{at}", figures]
+    orders = "".join(f", {text}" for text, _, _ in ways(snapshot))
+    lines = [f"{snapshot.trader_id}: {snapshot.state}{phase}{orders}{at}", figures]
     lines += [text for _, _, text in notices(snapshot)]
     lines += [
         f"{one.name.replace('_', ' '):<18}{count(one.depth):>10} waiting"
@@ -39,8 +40,9 @@ def to_html(snapshot: NodeSnapshot) -> str:
     shown = [one for one in tiles(snapshot, 0.0) if one[0] != "messages"]
     figures = " · ".join(f"{label} <b>{html.escape(value)}</b>" for _, label, value, _ in shown)
     at = f" · {moment(snapshot.ts)} UTC" if snapshot.ts else ""
+    orders = "".join(f" · <b>{html.escape(text)}</b>" for text, _, _ in ways(snapshot))
     parts = [
-        f"<div><b>{html.escape(snapshot.trader_id)}</b>{at}</div>",
+        f"<div><b>{html.escape(snapshot.trader_id)}</b>{orders}{at}</div>",
         f"<div>{steps}</div>",
         *(f"<div>{html.escape(text)}</div>" for _, _, text in notices(snapshot)),
         f"<div>{figures}</div>",

@@ -28,10 +28,12 @@ Column = tuple[str, str, str]
 
 _SHOWN_FILLS = 50
 _DIGITS = 9  # of what is computed, averages say: it would have 28
+_ACCOUNT: Column = ("Account", "text", "whose it is; simulated ones are called PAPER")
 _ORDER: tuple[Column, ...] = (
     ("Time", "text", "of its latest change, UTC"),
     ("Order", "text", "the client order id"),
     ("Strategy", "text", ""),
+    _ACCOUNT,
     ("Instrument", "text", ""),
     ("Side", "text", ""),
     ("Type", "text", ""),
@@ -81,6 +83,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         ("Time", "text", "UTC"),
         ("Order", "text", "the client order id"),
         ("Strategy", "text", ""),
+        _ACCOUNT,
         ("Instrument", "text", ""),
         ("Side", "text", ""),
         ("Quantity", "number", ""),
@@ -90,6 +93,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "positions": (
         ("Instrument", "text", ""),
         ("Strategy", "text", ""),
+        _ACCOUNT,
         ("Side", "text", ""),
         ("Quantity", "number", "held; of a closed one the most that was held"),
         ("Average open", "number", "average price it was opened at"),
@@ -98,7 +102,8 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         ("Realised", "signed", "profit of what was closed, commissions included"),
     ),
     "accounts": (
-        ("Account", "text", ""),
+        _ACCOUNT,
+        ("Kind", "text", "LIVE at a real venue, paper at a simulated exchange"),
         ("", "text", ""),
         ("Total", "number", ""),
         ("Locked", "number", "kept for open orders and positions"),
@@ -179,7 +184,8 @@ def ended_order_rows(orders: Iterable[OrderRow]) -> list[Row]:
 
 def _order(one: OrderRow) -> tuple[str, ...]:
     return (
-        *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.instrument_id, one.side),
+        *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.account_id),
+        *(one.instrument_id, one.side),
         *(one.order_type.replace("_", " "), amount(one.quantity), amount(one.filled_quantity)),
     )
 
@@ -195,8 +201,8 @@ def fill_rows(fills: tuple[FillRow, ...]) -> list[Row]:
             f"{one.trade_id} {one.client_order_id}",
             "",
             (
-                *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.instrument_id),
-                *(one.side, amount(one.quantity), amount(one.price)),
+                *(time_of_day(one.ts), one.client_order_id, one.strategy_id, one.account_id),
+                *(one.instrument_id, one.side, amount(one.quantity), amount(one.price)),
                 f"{amount(one.commission)} {one.commission_currency}",
             ),
         )
@@ -212,7 +218,8 @@ def position_rows(positions: Iterable[PositionRow]) -> list[Row]:
             f"{one.position_id} {one.opened}",
             "" if one.is_open else "dim",
             (
-                *(one.instrument_id, one.strategy_id, one.side if one.is_open else "closed"),
+                *(one.instrument_id, one.strategy_id, one.account_id),
+                one.side if one.is_open else "closed",
                 amount(one.quantity if one.is_open else one.peak_quantity),
                 *(amount(one.average_open, _DIGITS), amount(one.average_close, _DIGITS)),
                 money(one.unrealized_pnl) if one.is_open else "",
@@ -227,13 +234,13 @@ def account_rows(accounts: Iterable[AccountRow]) -> list[Row]:
     """Return each currency of each account, then the margins that instruments tie up."""
     rows: list[Row] = []
     for account in accounts:
-        name = account.account_id
+        name, kind = account.account_id, "LIVE" if account.is_live else "paper"
         for one in account.balances:
             held = (amount(value, _DIGITS) for value in (one.total, one.locked, one.free))
-            cells = (name, one.currency, *held)
+            cells = (name, kind, one.currency, *held)
             rows.append((f"{name} {one.currency}", "", cells))
         for margin in account.margins:
             locked = f"{amount(margin.initial, _DIGITS)} {margin.currency}"
-            cells = ("", f"margin of {margin.instrument_id}", "", locked, "")
+            cells = ("", "", f"margin of {margin.instrument_id}", "", locked, "")
             rows.append((f"{name} margin {margin.instrument_id}", "dim", cells))
     return rows
