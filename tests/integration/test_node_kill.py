@@ -576,6 +576,70 @@ def test_a_callback_that_returns_in_time_is_left_alone() -> None:
     run(main())
 
 
+class Insisting(Resting):
+    """Answers each denial with another order, without end."""
+
+    def __init__(self) -> None:
+        self.insists = self.begins = False
+
+    def on_start(self) -> None:
+        super().on_start()
+        if self.begins:
+            self.insist()
+
+    def insist(self) -> None:
+        self.insists = True
+        self.core.risk.halt()
+        self.rest(1)
+
+    def on_order_denied(self, _: wb.OrderDenied) -> None:
+        if self.insists:
+            self.rest(1)
+
+
+@pytest.mark.parametrize("where", ["what a quote caused", "the start", "the run"])
+def test_a_strategy_that_answers_each_denial_with_an_order_keeps_no_cancel_and_no_stop_back(
+    where: str,
+) -> None:
+    async def main() -> None:
+        strategy, feed = Insisting(), Feed()
+        node = make_node(
+            strategy,
+            feed=feed,
+            market=simulated(),
+            stall_threshold_s=3600.0,
+            timeout_disconnection_s=0.5,
+        )
+        node.build()
+        strategy.begins = where == "the start"
+
+        def kill() -> None:
+            until_blocking(lambda: getattr(strategy, "seen", []).count("OrderDenied") > 50)
+            node.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        node.run()
+        if where != "the start":
+            await until_running(node)
+            feed.client.quote()
+            await until(lambda: strategy.seen.count("OrderAccepted") == 3)
+        if where == "the run":
+            strategy.insist()
+        elif where == "what a quote caused":
+            # As what a simulated exchange causes, which sees a quote first.
+            node.core.dispatcher.before_data.append(lambda _: strategy.insist())
+            feed.client.quote()
+        await until(lambda: node.kill_report is not None and report_of(node).is_settled)
+        killer.join()
+        assert report_of(node).left == ()
+        assert statuses(node).count("canceled") == (0 if where == "the start" else 3)
+        assert node.fault is None
+        await ended(node)
+
+    run(main())
+
+
 def test_a_callback_may_kill_its_own_node() -> None:
     async def main() -> None:
         strategy, feed = Resting(), Feed()
