@@ -496,9 +496,8 @@ class TradingNode(NodePromotions):
         is held here: by a loop that is busy as the very first thing afterwards. What has not left
         is denied. A strategy's callback that does not return is broken off after half a second,
         which stops the node as any failure of a strategy does; where that is not possible, as in
-        code in C, the report says `not_cancelled` until it returns. A strategy that answers each
-        denial with another order at once, without end, may not be caught at it: interrupt the
-        kernel then.
+        code in C, the report says `not_cancelled` until it returns. A cancel that a venue refuses
+        or does not answer is given again while the kill stands.
 
         It cancels; it does not flatten: positions stay as they are.
         `node.set_trading_state("active")` is the way back.
