@@ -68,7 +68,7 @@ def test_words_and_then_names_are_completed_and_nothing_else(kernel: Kernel) -> 
     assert kernel.complete("%node new n --strategy Tick") == ["Ticker"]
     assert kernel.complete("%node new n --strategy Ticker -p ") == ["every="]
     assert kernel.complete("%node new n --instrument PA") == ["PAIR"]
-    assert kernel.complete("x = 1\nif x:\n    %node d") == ["dispose"]
+    assert kernel.complete("x = 1\nif x:\n    %node di") == ["dispose"]
     assert {"left", "right"} <= set(kernel.complete("%node stop "))
     assert kernel.complete("%node stop l") == ["left"]
     assert "left" in kernel.complete("lef")
