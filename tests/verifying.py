@@ -202,11 +202,12 @@ class Busy(wb.Strategy):
         self.act()
 
     def on_order_event(self, event: Any) -> None:
-        if self.rng.random() < 0.05:
+        # What an earlier run left may end before this one has started.
+        if self.is_running and self.rng.random() < 0.05:
             self.act()
 
     def on_position_event(self, event: Any) -> None:
-        if self.rng.random() < 0.1:
+        if self.is_running and self.rng.random() < 0.1:
             self.act()
 
     def on_stop(self) -> None:

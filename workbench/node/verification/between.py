@@ -179,7 +179,13 @@ class Between:
 
     def _start(self, record: JournalRecord, message: k.StrategyStarted) -> None:
         self._course.is_running = True
-        self._call(record, f"on_start of {message.strategy_id}", self._actor(message).start)
+        actor = self._actor(message)
+
+        def start() -> None:
+            self._core.risk.begin()
+            actor.start()
+
+        self._call(record, f"on_start of {message.strategy_id}", start)
 
     def _stop(self, record: JournalRecord, message: k.StrategyStopping) -> None:
         self._course.is_running = False
