@@ -13,6 +13,7 @@ import pytest
 
 import workbench as wb
 from tests.node_fakes import Feed, Market, make_node
+from workbench.model.errors import BrokenOffError
 from workbench.model.identifiers import ClientOrderId, Venue
 from workbench.node.shadow import Shadow
 from workbench.node.shadow_gaps import OrderGap
@@ -251,6 +252,46 @@ def test_an_emulated_order_reaches_the_shadow_when_it_is_released() -> None:
     assert order.shadow_delay_ns == 0
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_bracket_is_followed_in_the_shadow_whole_or_taken_apart(is_whole: bool) -> None:
+    """At a venue that knows linked orders it goes there whole; else they are linked here."""
+    more = {"contingencies": frozenset(wb.ContingencyType)} if is_whole else {}
+    capabilities = msgspec.structs.replace(FAKE.capabilities, reduce_only=True, **more)
+    trial = FakeTrial(plugin=msgspec.structs.replace(FAKE, capabilities=capabilities))
+
+    async def work() -> ShadowReport:
+        session = VenueSession(trial)
+        shadow = Shadow(session.core, [VENUE])
+        shadow.attach()
+        async with session:
+            desk = session.desk
+            desk.subscribe_quotes(trial.instrument_id)
+            await asyncio.sleep(0.1)
+            await trial.move(D("99.99"), D("100.01"))
+            await asyncio.sleep(0.1)
+            bracket = desk.orders.bracket(
+                trial.instrument_id, "buy", 1, stop_loss="95", take_profit="105"
+            )
+            desk.submit_order_list(bracket)
+            await asyncio.sleep(0.2)
+            await trial.move(D("105.00"), D("105.02"))
+            await asyncio.sleep(0.2)
+            desk.cancel_all_orders(trial.instrument_id)
+            await asyncio.sleep(0.2)
+            return shadow.report()
+
+    report = trial.run(work())
+    assert report.fault == ""
+    orders = {order.order_type.value: order for order in report.orders}
+    assert set(orders) == {"market", "limit", "stop_market"}
+    for kind in ("market", "limit"):
+        assert (orders[kind].venue_filled, orders[kind].shadow_filled) == (1, 1), kind
+        assert orders[kind].gap is not None
+        assert orders[kind].gap.price == 0
+    assert orders["stop_market"].venue_status.value == "canceled"
+    assert orders["stop_market"].shadow_status.value == "canceled"
+
+
 def test_a_reduce_only_exit_is_judged_by_itself() -> None:
     plugin = msgspec.structs.replace(
         FAKE, capabilities=msgspec.structs.replace(FAKE.capabilities, reduce_only=True)
@@ -280,13 +321,13 @@ def test_a_reduce_only_exit_is_judged_by_itself() -> None:
 # What must not be
 
 
-def raising(_: Any) -> None:
-    raise RuntimeError("a bug in the simulation")
-
-
+@pytest.mark.parametrize("error", [RuntimeError("a bug in the simulation"), BrokenOffError("KILL")])
 def test_a_shadow_that_fails_ends_and_says_so_and_the_node_goes_on(
-    caplog: pytest.LogCaptureFixture,
+    error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def raising(_: Any) -> None:
+        raise error
+
     trial = FakeTrial()
 
     async def work() -> tuple[ShadowReport, wb.Order]:
@@ -309,8 +350,8 @@ def test_a_shadow_that_fails_ends_and_says_so_and_the_node_goes_on(
     report, order = trial.run(work())
     assert order.filled_quantity == 1
     assert report.orders == ()
-    assert report.fault == "RuntimeError: a bug in the simulation"
-    assert "it has ended: RuntimeError" in repr(report)
+    assert report.fault == f"{type(error).__name__}: {error}"
+    assert f"it has ended: {type(error).__name__}" in repr(report)
     assert "it has ended" in report._repr_html_()  # pyright: ignore[reportPrivateUsage]
     assert len([r for r in caplog.records if "the shadow has ended" in r.message]) == 1
 

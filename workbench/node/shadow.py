@@ -28,7 +28,7 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.enums import OrderManagement, OrderStatus
-from workbench.model.errors import ConfigError
+from workbench.model.errors import CALLBACK_FAILURES, ConfigError
 from workbench.model.events import (
     OrderAccepted,
     OrderCanceled,
@@ -92,7 +92,7 @@ class Shadow:
     def __init__(
         self, core: TradingCore, venues: Sequence[SimulatedVenue], limit: int = ORDERS
     ) -> None:
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self._core = core
         self._limit = limit
         self._now = core.clock.timestamp_ns
@@ -152,7 +152,7 @@ class Shadow:
                 clock.now_ns = now
             for see in self._see:
                 see(event)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             self._end(error)
 
     def note_sent(self, client: ExecutionClient, command: TradingCommand) -> None:
@@ -168,7 +168,7 @@ class Shadow:
             if self._sent:
                 self._give()
             self._hear(event)
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             self._end(error)
 
     def _hear(self, event: OrderEvent) -> None:
@@ -192,7 +192,7 @@ class Shadow:
             if not client.is_simulated
         )
 
-    def _end(self, error: Exception) -> None:
+    def _end(self, error: BaseException) -> None:
         self.fault = error
         self._sent.clear()
         _log.error("the shadow has ended, the node goes on: %s", describe(error), exc_info=error)
@@ -311,7 +311,7 @@ class Shadow:
         try:
             self._give()
             self._advance(self._now())
-        except Exception as error:
+        except CALLBACK_FAILURES as error:
             self._end(error)
 
     def _totals(self, orders: Sequence[Any]) -> tuple[InstrumentGap, ...]:
