@@ -131,7 +131,10 @@ def _distrust(error: BaseException | None) -> str:
     while error is not None:
         if type(error).__name__ == "SSLCertVerificationError":
             return str(getattr(error, "verify_message", "") or error)
-        error = getattr(error, "certificate_error", None) or error.__cause__ or error.__context__
+        # A socket's watcher has it as its argument.
+        inner = next((one for one in error.args if isinstance(one, BaseException)), None)
+        found = getattr(error, "certificate_error", None) or inner
+        error = found or error.__cause__ or error.__context__
     return ""
 
 
