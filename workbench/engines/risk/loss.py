@@ -298,6 +298,6 @@ def state_after(events: Iterable[RiskEvent], on_loss: OnLoss, loss: DayLoss) -> 
     for event in events:
         if isinstance(event, LossLimitReached) and loss.sets_state(event):
             left = STATE_ON_LOSS.get(on_loss)
-        elif isinstance(event, TradingStateChanged) and not event.reason:
-            left = None  # from outside
+        elif isinstance(event, TradingStateChanged) and not event.reason and event.state != left:
+            left = None  # somebody set another one
     return left

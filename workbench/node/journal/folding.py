@@ -37,6 +37,7 @@ from workbench.model.identifiers import (
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.model.positions import Position
+from workbench.model.risk_events import LossLimitReached
 from workbench.node.journal.errors import JournalError
 from workbench.node.journal.folded_execution import FoldedExecution
 from workbench.node.journal.records import (
@@ -163,6 +164,8 @@ class JournalState:
             return self._account_of.get(message.orders[0].client_order_id)
         if isinstance(message, (SubmitOrder, OrderEvent)):
             return self._account_of.get(message.client_order_id)
+        if isinstance(message, LossLimitReached) and message.accounts:
+            return message.accounts[0]
         return getattr(message, "account_id", None)
 
     def book(self, account_id: str) -> AccountBook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
+from workbench.model.risk_events import RiskEvent
 from workbench.node.journal.folding import JournalState, of_accounts
 from workbench.node.journal.records import JournalRecord, RunStarted
 from workbench.trading.core import TradingCore
@@ -18,7 +19,7 @@ def take_over_books(
     allow_overfills: bool,
     align_positions: bool,
 ) -> None:
-    """Give a core the instruments, orders, positions and accounts that earlier runs left.
+    """Give a core what earlier runs left: instruments, orders, positions, accounts, the day's loss.
 
     Args:
         core: With the execution clients of the accounts that it goes on with; without actors.
@@ -30,6 +31,7 @@ def take_over_books(
     for instrument in state.cache.instruments():
         core.cache.add_instrument(instrument)
     accounts = [client.account_id for client in core.execution.clients]
+    told: list[RiskEvent] = []
     for run, records in _by_run(messages):
         core.execution.configure(
             allow_overfills=run.allow_overfills,
@@ -37,6 +39,8 @@ def take_over_books(
             claims=run.claims,
         )
         core.rebuild(of_accounts(records, state, accounts))
+        told += (r.message for r in records if isinstance(r.message, RiskEvent) and state.counts(r))
+    core.risk.take_over(told)
     core.execution.configure(
         allow_overfills=allow_overfills, align_positions=align_positions, claims={}
     )
