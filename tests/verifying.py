@@ -134,8 +134,8 @@ class Busy(wb.Strategy):
         other = self.orders.limit(PAIR.id, "sell", 1, round(quote.ask + 0.05, 2))
         self.submit_order_list(self.rng.choice((self.orders.oco, self.orders.ouo))(one, other))
 
-    def too_large(self, _: wb.Quote) -> None:
-        self.submit_order(self.orders.market(PAIR.id, "buy", 10**9))
+    def reducing(self, _: wb.Quote) -> None:
+        self.submit_order(self.orders.market(PAIR.id, "sell", 5, reduce_only=True))
 
     def off_grid(self, quote: wb.Quote) -> None:
         self.submit_order(self.orders.limit(PAIR.id, "buy", 1, quote.bid - 0.005))
@@ -218,7 +218,7 @@ class Busy(wb.Strategy):
 _ACTIONS: tuple[Callable[[Busy, wb.Quote], None], ...] = (
     *(Busy.market, Busy.limit, Busy.limit, Busy.stop_order, Busy.stop_limit, Busy.touched),
     *(Busy.limit_touched, Busy.to_limit, Busy.trailing, Busy.trailing_limit, Busy.bracket),
-    *(Busy.pair, Busy.too_large, Busy.off_grid, Busy.change, Busy.cancel, Busy.cancel_everything),
+    *(Busy.pair, Busy.reducing, Busy.off_grid, Busy.change, Busy.cancel, Busy.cancel_everything),
     *(Busy.close, Busy.publish, Busy.ask, Busy.alarm),
 )
 
@@ -246,7 +246,10 @@ def replayed(folder: Path, strategies: Any, data: list[Any], **settings: Any) ->
     )
     by_kind = [[d for d in data if type(d) is kind] for kind in (wb.Quote, wb.Trade)]
     node = wb.sandbox(
-        strategies, {PAIR.id: [one for one in by_kind if one]}, instrument=PAIR, venue=venue,
+        strategies,
+        {PAIR.id: [one for one in by_kind if one]},
+        instrument=PAIR,
+        venue=venue,
         config=config,
     )
     node.build()

@@ -237,14 +237,14 @@ def test_what_cannot_be_verified_says_what_to_set(tmp_path: Path) -> None:
     bare = wb.sandbox(Steady(), market_data(5), instrument=PAIR)
     bare.build()
     bare.run()
-    with pytest.raises(wb.ConfigError, match="TradingNodeConfig\\(journal="):
+    with pytest.raises(wb.ConfigError, match=r"TradingNodeConfig\(journal="):
         checked(bare)
     bare.dispose()
     config = wb.TradingNodeConfig(journal=str(path))
     node = wb.sandbox(Steady(), market_data(5), instrument=PAIR, config=config)
     node.build()
     node.run()
-    with pytest.raises(wb.ConfigError, match="no market data; record market data: .*journal_data"):
+    with pytest.raises(wb.ConfigError, match=r"no market data; record market data: .*journal_data"):
         checked(node)
     node.dispose()
     with pytest.raises(wb.ConfigError, match="no run 7"):
@@ -369,9 +369,7 @@ def test_a_run_that_begins_with_open_orders_and_positions_is_followed(
     assert found.is_identical, found
     assert found.run == 2
     second.node.dispose()
-    earlier = verify(
-        tmp_path / "journal.sqlite", [Busy(seed=3), Steady()], run=1, progress=quiet
-    )
+    earlier = verify(tmp_path / "journal.sqlite", [Busy(seed=3), Steady()], run=1, progress=quiet)
     assert earlier.is_identical, earlier
     assert earlier.is_complete
     assert any("was killed" in one for one in earlier.not_covered) is dies
@@ -390,7 +388,7 @@ def test_orders_from_outside_are_given_again(tmp_path: Path) -> None:
         desk.orders.market(PAIR.id, "buy", 7)  # made, and never sent
         await life.feed_all(market_data(40, 2))
         life.node.call(desk.cancel_order, order)
-        life.node.call(desk.submit_order, desk.orders.market(PAIR.id, "buy", 10**9))  # denied
+        life.node.call(desk.submit_order, desk.orders.limit(PAIR.id, "buy", 1, "50.001"))  # denied
         bracket = desk.orders.bracket(PAIR.id, "buy", 1, stop_loss=40, take_profit=200)
         desk.submit_order_list(bracket)
         desk.subscribe_trades(PAIR.id)
@@ -398,6 +396,7 @@ def test_orders_from_outside_are_given_again(tmp_path: Path) -> None:
         await life.feed_all(market_data(40, 3))
 
     life.play(act)
+    assert "PRICE_OFF_GRID" in set(life.node.journal().order_events().code.dropna())
     found = checked(life.node)
     assert found.is_identical, found
     assert found.is_complete

@@ -10,7 +10,6 @@ import html
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +101,10 @@ class JournalView:
             if selection.has_data and connection.execute("SELECT 1 FROM data LIMIT 1").fetchone():
                 sources.append(_from_chunks(connection, selection))
             try:
-                entries = heapq.merge(*sources) if len(sources) > 1 else chain(*sources)
-                yield from map(_record, entries)
+                entries = heapq.merge(*sources)
+                # Closed before the connection, should nobody read on to the end.
+                with closing(entries):
+                    yield from map(_record, entries)
             except sqlite3.OperationalError as error:
                 raise JournalError(f"cannot read {self.path}: {error}") from error
             except (sqlite3.DatabaseError, ValueError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from workbench.model import commands as c
+from workbench.model.custom_data import CustomData, Signal
 from workbench.model.display import format_ns
 from workbench.model.error_display import report
 from workbench.model.errors import StrategyError
@@ -154,19 +155,28 @@ class Course:
     ) -> FoundDifferenceError:
         """Return what is different where the copy's channel does not hold a record's message."""
         message, owner = record.message, owner_of(record.message)
+        commands = self.copy.channels[ChannelName.TRADING_COMMANDS]
+        if not isinstance(message, _COMMANDS) and commands.first is not None:
+            return self.extra(commands.first)  # it came of a command that is still to come here
         waiting: list[Given] = list(channel.queue)
         if any(equal(one.message, message) for one in waiting[1:]):
             return self.extra(waiting[0])
         mine = next((one for one in waiting if owner_of(one.message) == owner), None)
         if mine is None or any(equal(mine.message, one) for one in _ahead(steps, record)):
             missing = "{} gave a command in the run that the copy does not give"
+            if not isinstance(message, _GIVEN):
+                missing = "something followed for {} in the run that did not in the copy"
             return self.part(missing, recorded=message, record=record)
         changed = "{} gave another command in the run than the copy gives"
+        if not isinstance(message, _GIVEN):
+            changed = "what followed for {} in the run is not what followed in the copy"
         return self.part(changed, recorded=message, given=mine.message, cause=mine.cause)
 
     def extra(self, given: Given) -> FoundDifferenceError:
         """Return what says that the copy did more than the run."""
         what = "the copy of {} gives a command that was not given in the run"
+        if not isinstance(given.message, _GIVEN):
+            what = "something followed in the copy of {} that did not in the run"
         return self.part(what, given=given.message, cause=given.cause)
 
     def check_nothing_is_left(self) -> None:
@@ -201,6 +211,7 @@ _COMMANDS = (
     *(c.SubmitOrder, c.SubmitOrderList, c.ModifyOrder, c.CancelOrder, c.CancelAllOrders),
     *(c.QueryOrder, c.Subscribe, c.Unsubscribe, c.RequestData),
 )
+_GIVEN = (*_COMMANDS, Signal, CustomData)
 
 
 def owner_of(message: Any) -> str:

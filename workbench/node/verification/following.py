@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import closing
 from decimal import localcontext
 from typing import Any
 
@@ -107,8 +108,8 @@ class Follower:
             FoundDifferenceError: At the first difference.
             CannotFollowError: Where the record does not say how the run went on.
         """
-        steps = Steps(self._plan.steps())
-        with localcontext(MONEY_CONTEXT):
+        with localcontext(MONEY_CONTEXT), closing(self._plan.steps()) as found:
+            steps = Steps(found)
             while (step := steps.next()) is not None:
                 if not self._plan.is_over and steps.peek() is None:
                     return  # all that it brought about may not be recorded yet
@@ -160,6 +161,12 @@ class Follower:
         timer = self.course.copy.clock.next_timer
         if not self._plan.is_live and timer is not None and timer[1] <= record.ts:
             raise self._timer_of_nobody(timer)
+
+    def _mismatch(self, record: JournalRecord, steps: Steps) -> FoundDifferenceError:
+        """Return what is different where the copy has not what was recorded."""
+        assert record.channel is not None
+        self._check_timers(record)
+        return self.course.mismatch(record, self._channels[record.channel], steps)
 
     def _timer_of_nobody(self, timer: tuple[str, int]) -> FoundDifferenceError:
         name, due = timer
@@ -239,8 +246,7 @@ class Follower:
                 self._define(message, step)
             elif isinstance(message, _MADE_HERE):
                 if message.strategy_id not in course.stood_in:
-                    channel = self._channels[ChannelName.EXECUTION_EVENTS]
-                    raise course.mismatch(record, channel, steps)
+                    raise self._mismatch(record, steps)
                 self._define(message, step)
         return True
 
@@ -267,12 +273,11 @@ class Follower:
         if self._is_next(record):
             self._count(message)
             return True
-        channel = self._channels[ChannelName.TRADING_COMMANDS]
         if owner_of(message) not in self.course.stood_in:
-            raise self.course.mismatch(record, channel, steps)
+            raise self._mismatch(record, steps)
         self.course.turn_to(Cause(record.number, record.ts, "what is not verified"))
         self._between.give(message)
-        channel.queue.pop()
+        self._channels[ChannelName.TRADING_COMMANDS].queue.pop()
         return True
 
     def _take_data_command(self, record: JournalRecord, _: Step, steps: Steps) -> bool:
@@ -283,8 +288,7 @@ class Follower:
         is_of_nobody = isinstance(message, CustomData)
         if owner_of(message) in self.course.stood_in or (is_of_nobody and self.course.stood_in):
             return True
-        channel = self._channels[ChannelName.DATA_COMMANDS]
-        raise self.course.mismatch(record, channel, steps)
+        raise self._mismatch(record, steps)
 
 
 def _at_once(steps: Steps, index: int, event: e.TimeEvent) -> e.TimeEvent | None:

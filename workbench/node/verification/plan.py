@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -72,16 +73,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the names of its strategies."""
         return [one.strategy_id for one in self.started]
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Generator[Step]:
         """Yield its messages, each with what was recorded until the next one."""
         record: JournalRecord | None = None
         after: list[JournalRecord] = []
-        for found in self.view.messages(_FOLLOWED, run=self.entry.run):
-            if is_message(found):
-                yield Step(record, after)
-                record, after = found, []
-            else:
-                after.append(found)
+        records: Any = self.view.messages(_FOLLOWED, run=self.entry.run)
+        with closing(records):
+            for found in records:
+                if is_message(found):
+                    yield Step(record, after)
+                    record, after = found, []
+                else:
+                    after.append(found)
         yield Step(record, after)
 
 
