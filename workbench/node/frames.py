@@ -38,7 +38,7 @@ ORDER_COLUMNS = (
     *("client_order_id", "strategy_id", "instrument_id", "side", "order_type", "quantity"),
     *("price", "trigger_price", "time_in_force", "status", "filled_quantity", "average_price"),
     *("commission", "reason", "created", "updated", "expires", "post_only", "reduce_only"),
-    *("trailing_offset", "contingency", "order_list_id", "parent_order_id", "tags"),
+    *("trailing_offset", "contingency", "order_list_id", "parent_order_id", "tags", "account_id"),
 )
 _TOLD = ("quantity", "price", "trigger_price", "code", "reason")
 ORDER_EVENT_COLUMNS = (
@@ -80,7 +80,7 @@ def orders_frame(orders: Iterable[Order]) -> pd.DataFrame:
             *(o.filled_quantity, o.average_price, o.commission, o.reason, o.ts_init, o.ts_last),
             *(o.expire_ns, o.post_only, o.reduce_only, o.terms.trailing_offset),
             None if o.contingency is None else o.contingency.value,
-            *(o.order_list_id, o.parent_order_id, ", ".join(o.terms.tags)),
+            *(o.order_list_id, o.parent_order_id, ", ".join(o.terms.tags), o.account_id),
         )
         for o in orders
     ]
