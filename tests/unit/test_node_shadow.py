@@ -6,15 +6,26 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 import workbench as wb
-from tests.node_fakes import Feed, Market, make_node
+from tests.node_fakes import (
+    PAIR,
+    Feed,
+    Market,
+    Trader,
+    make_node,
+    run,
+    simulated,
+    until,
+    until_running,
+)
 from workbench.model.errors import BrokenOffError
-from workbench.model.identifiers import ClientOrderId, Venue
+from workbench.model.identifiers import AccountId, ClientOrderId, StrategyId, Venue
 from workbench.node.shadow import Shadow
 from workbench.node.shadow_gaps import OrderGap
 from workbench.node.shadow_report import FILL_COLUMNS, ORDER_COLUMNS, ShadowReport
@@ -286,8 +297,9 @@ def test_a_bracket_is_followed_in_the_shadow_whole_or_taken_apart(is_whole: bool
     assert set(orders) == {"market", "limit", "stop_market"}
     for kind in ("market", "limit"):
         assert (orders[kind].venue_filled, orders[kind].shadow_filled) == (1, 1), kind
-        assert orders[kind].gap is not None
-        assert orders[kind].gap.price == 0
+        gap = orders[kind].gap
+        assert gap is not None
+        assert gap.price == 0
     assert orders["stop_market"].venue_status.value == "canceled"
     assert orders["stop_market"].shadow_status.value == "canceled"
 
@@ -518,7 +530,7 @@ def test_only_a_real_venue_has_a_shadow() -> None:
         without.shadow()
 
 
-def test_a_node_tells_of_its_shadow_once_it_is_built(tmp_path: Any) -> None:
+def test_a_node_tells_of_its_shadow_once_it_is_built(tmp_path: Path) -> None:
     node = make_node(
         feed=Feed(), market=Market(is_simulated=False), journal=str(tmp_path / "j.sqlite")
     )
@@ -534,3 +546,37 @@ def test_a_node_tells_of_its_shadow_once_it_is_built(tmp_path: Any) -> None:
     again.build()
     assert again.shadow().venues == ("SIM",)
     again.dispose()
+
+
+def test_only_what_goes_to_the_real_account_is_shadowed(tmp_path: Path) -> None:
+    strategy, feed = Trader(), Feed()
+    node = make_node(strategy, feed=feed, market=simulated(), journal=str(tmp_path / "j.sqlite"))
+    node.add_exec_client_factory(Market(is_simulated=False), promotable=True)
+    node.add_shadow(wb.SimulatedVenue(name=Venue("SIM")))
+
+    async def main() -> None:
+        node.build()
+        node.run()
+        await until_running(node)
+        feed.client.quote(99.98)
+        await until(lambda: "OrderFilled" in strategy.seen)
+        assert node.shadow().orders == ()
+        node.core.routes.set(StrategyId("Trader-001"), Venue("SIM"), AccountId("SIM-001"))
+        strategy.seen.clear()
+        strategy.buy()
+        await until(lambda: "OrderFilled" in strategy.seen)
+        order = only(node.shadow())
+        assert (order.account_id, order.venue_price, order.shadow_price) == ("SIM-001", 100, 100)
+        assert node.shadow().unseen_fills == 0
+        await node.stop_async()
+
+    run(main())
+    assert node.shadow().instruments[0].orders == 1
+    node.dispose()
+
+
+def test_a_shadow_needs_a_real_account_beside_it() -> None:
+    with pytest.raises(wb.ConfigError, match="pass account="):
+        wb.sandbox(Trader(), instrument=PAIR, shadow=True)
+    with pytest.raises(wb.ConfigError, match=r"shadow is True, False or a wb\.SimulatedVenue"):
+        wb.sandbox(Trader(), instrument=PAIR, shadow="yes")  # pyright: ignore[reportArgumentType]

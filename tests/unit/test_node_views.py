@@ -16,14 +16,8 @@ COLUMNS = {
         *("client_order_id", "strategy_id", "instrument_id", "side", "order_type", "quantity"),
         *("price", "trigger_price", "time_in_force", "status", "filled_quantity", "average_price"),
         *("commission", "reason", "created", "updated", "expires", "post_only", "reduce_only"),
-        *(
-            "trailing_offset",
-            "contingency",
-            "order_list_id",
-            "parent_order_id",
-            "tags",
-            "account_id",
-        ),
+        *("trailing_offset", "contingency", "order_list_id", "parent_order_id", "tags"),
+        "account_id",
     ],
     "order_events": [
         *("time", "event", "client_order_id", "strategy_id", "instrument_id"),
