@@ -143,7 +143,8 @@ def test_a_strategy_error_names_strategy_callback_and_event_and_survives_picklin
     [
         kind
         for kind in vars(errors).values()
-        if getattr(kind, "__module__", None) == errors.__name__ and isinstance(kind, type)
+        if getattr(kind, "__module__", None) == errors.__name__
+        and isinstance(kind, type)
         # What breaks off a callback that hangs: an `except Exception` of its must not stop it.
         and kind is not errors.BrokenOffError
     ],
