@@ -14,6 +14,7 @@ from workbench.venues.errors import (
     VenueError,
     VenueRejectedError,
 )
+from workbench.venues.secrets import redact
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class told:  # noqa: N801  # reads as a function
         _log.debug("%s raised", self._exchange, exc_info=error)
         made = failure(self._exchange, error)
         _forget_way(error)
+        del error, kind, place  # what it says is among this frame's variables, too
         try:
             raise made from None
         finally:
@@ -85,7 +87,9 @@ def _forget_way(error: BaseException) -> None:
 
 
 def failure(exchange: str, error: Exception) -> VenueError:
-    """Return the contract's error for an exception of ccxt."""
+    """Return the contract's error for an exception of ccxt; one of these is that itself."""
+    if isinstance(error, VenueError):
+        return error
     error = _cause(error)
     names = {kind.__name__ for kind in type(error).__mro__}
     text, code = _reason(exchange, error), type(error).__name__
@@ -147,8 +151,8 @@ def _never_connected(error: BaseException | None) -> bool:
 
 
 def _reason(exchange: str, error: Exception) -> str:
-    """Return what an exception says, without the signature of the request."""
-    text = str(error).removeprefix(f"{exchange} ")
+    """Return what an exception says, without keys and the signature of the request."""
+    text = redact(str(error).removeprefix(f"{exchange} "))
     return re.sub(r"\?\S*", "", text) if "signature=" in text else text
 
 

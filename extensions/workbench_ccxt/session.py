@@ -200,7 +200,8 @@ class Session:
 
         async def work() -> None:
             while True:
-                found = await again()
+                with told(self._place.exchange):
+                    found = await again()
                 if take is not None:
                     for one in found or ():
                         take(one)
