@@ -95,6 +95,7 @@ class Place:
 
     def node(self, desk: wb.Strategy, **given: Any) -> wb.TradingNode:
         settings = {"journal": "default", "data_folder": self.folder, "limits": LIMITS}
+        settings |= {"stall_threshold_s": 60}  # a slow machine makes no price stale
         given = {"account": self.account(), "data": self.account().data(), **given}
         venue = given.pop("venue", wb.SimulatedVenue())
         settings |= given.pop("settings", {})
@@ -170,7 +171,7 @@ def test_the_same_strategy_object_goes_on_at_the_account(place: Place) -> None:
         assert place.placed == []
         live = desk.buy(2)
         await until(lambda: live.is_closed, node)
-        assert live.status is OrderStatus.FILLED
+        assert live.status is OrderStatus.FILLED, desk.denials
         assert live.account_id == ACCOUNT
         assert len(place.placed) == 1
         held = desk.position(PAIR.id)
@@ -287,7 +288,7 @@ def test_each_point_refuses_by_name(
     if point == "clock":
         place.fake.skew_ns = 2_000_000_000
     desk = Desk()
-    node = place.node(desk)
+    node = place.node(desk, settings={"stall_threshold_s": 0.25} if point == "stalls" else {})
     asked = wb.PromotionRules(
         **{"min_duration_s": 0, "min_orders": 0, "min_fills": 0, "max_stall_s": 60, **rules}
     )
