@@ -10,7 +10,7 @@ from workbench.model.errors import CALLBACK_FAILURES, ConfigError, StrategyError
 from workbench.model.events import OrderDenied, OrderModifyRejected, StrategySwapped
 from workbench.model.identifiers import InstrumentId
 from workbench.model.orders import Order
-from workbench.model.risk_events import TradingStateChanged
+from workbench.model.risk_events import RiskEvent, TradingStateChanged
 from workbench.node.journal import ExceptionRaised, HistoryPurged, JournalKind, JournalRecord
 from workbench.node.journal import circumstances as k
 from workbench.node.verification.course import CannotFollowError, Course
@@ -31,6 +31,7 @@ _TRADING = (
     *(c.CancelOrder, c.CancelAllOrders, c.QueryOrder),
 )
 _REFUSALS = (OrderDenied, OrderModifyRejected)
+_FROM_OUTSIDE = (*_TRADING, *_REFUSALS, k.CalledFromOutside, k.RoutesSet)
 _ANSWERS = (k.ClientServes, k.ClientBars, c.DataResponse)
 _INTERRUPTED = ("KeyboardInterrupt", "SystemExit", "BrokenOffError", "CancelledError")
 
@@ -48,6 +49,7 @@ class Between:
         self._clock = course.copy.clock
         self._stale: set[InstrumentId] = set()
         self._has_stalled = False
+        self._owed: list[RiskEvent] = []
         self._core.risk.is_stale = self._is_stale
         self._circumstances: dict[type, Callable[[JournalRecord, Any], None]] = {
             k.StageSet: self._set_stage,
@@ -95,6 +97,27 @@ class Between:
         if act is not None:
             act(record, record.message)
 
+    def settle(self, after: list[JournalRecord]) -> None:
+        """Take over what risk noted where something came from outside, and no command shows it.
+
+        Raises:
+            FoundDifferenceError: If nothing came from outside.
+        """
+        if not self._owed:
+            return
+        if not any(isinstance(one.message, _FROM_OUTSIDE) for one in after):
+            what = "risk noted in the run what it did not in the copy"
+            raise self._course.part(what, recorded=self._owed[0], cause=self._course.cause)
+        self._pay()
+
+    def _pay(self) -> None:
+        """Let risk go on with what it noted in the run at a call from outside."""
+        owed, self._owed = self._owed, []
+        if owed:
+            self._core.risk.take_over(owed)
+            self._core.risk.begin()
+            self._course.derived.clear()  # told in the run, with the times of then
+
     # What engines derive
 
     def _derived(self, record: JournalRecord, message: Any) -> None:
@@ -105,6 +128,8 @@ class Between:
             self._clock.now_ns = max(self._clock.now_ns, message.ts_event)
             self._core.risk.set_trading_state(message.state)
             course.derived.clear()  # its reason and time are those of the run
+        elif isinstance(message, RiskEvent) and not course.derived:
+            self._owed.append(message)
         elif course.derived:
             given = course.derived[0]
             what = "what followed for {} in the run is not what followed in the copy"
@@ -139,9 +164,13 @@ class Between:
         if act is not None:
             act(record, message)
         elif isinstance(message, _REFUSALS):
+            self._pay()
             self._course.outside.append(message)
         elif not isinstance(message, _ANSWERS):
-            self._course.turn_to(Cause(record.number, record.ts, "a call from outside"))
+            # When it was given, which is before it was found.
+            ts = getattr(message, "ts_init", record.ts)
+            self._course.turn_to(Cause(record.number, ts, "a call from outside"))
+            self._pay()
             self.give(message)
 
     def give(self, command: Any) -> None:

@@ -126,6 +126,7 @@ class Follower:
             self._feed(step.record, step, steps)
         for record in step.after:
             self._between.follow(record)
+        self._between.settle(step.after)
 
     def _feed(self, record: JournalRecord, step: Step, steps: Steps) -> None:
         course, channel = self.course, record.channel
