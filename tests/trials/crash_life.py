@@ -24,7 +24,12 @@ from tests.trials.folding import differs_from_its_journal
 from workbench.node.journal import Journal
 from workbench.node.journaling import AccountJournal, Journaling
 from workbench.node.reconciliation import Reconciliation
-from workbench.venues import ExecutionSettings, InquirySettings, VenueExecutionClient
+from workbench.venues import (
+    ExecutionSettings,
+    InquirySettings,
+    LinkSettings,
+    VenueExecutionClient,
+)
 
 ACCOUNT, PAIR = "TRIAL-001", "BTC/USDT.BINANCE"
 POINTS: dict[str, Place] = {
@@ -52,10 +57,14 @@ POINTS: dict[str, Place] = {
 }
 """Where a life may end."""
 
+PATIENCE_S = 60.0
+"""For a machine that is busy with something else: how fast it is decides nothing."""
+
 SETTINGS = ExecutionSettings(
     check_interval_s=1.0,
     # Short, so that a life in which a request was lost is over soon.
     inquiry=InquirySettings(first_wait_s=0.3, wait_s=0.4),
+    link=LinkSettings(connect_timeout_s=PATIENCE_S),
 )
 
 
@@ -147,11 +156,16 @@ def main(given: dict[str, Any]) -> None:
     )
     limits = wb.RiskLimits(max_order_quantity=1, max_position=50, max_loss_per_day="900_000 USDT")
     config = wb.TradingNodeConfig(
-        journal="default", data_folder=given["folder"], stall_threshold_s=60
+        journal="default",
+        data_folder=given["folder"],
+        stall_threshold_s=PATIENCE_S,
+        timeout_connection_s=PATIENCE_S,
+        timeout_reconciliation_s=PATIENCE_S,
     )
-    (pair,) = asyncio.run(account.data().instruments(PAIR))
+    data = account.data(settings=SETTINGS.link)
+    (pair,) = asyncio.run(data.instruments(PAIR))
     churn = Churn(seed=given["seed"])
-    node = wb.live(churn, venue=account, instrument=pair, limits=limits, config=config)
+    node = wb.live(churn, venue=account, data=data, instrument=pair, limits=limits, config=config)
     asyncio.run(live(node, churn, given))
     node.dispose()
 

@@ -17,17 +17,25 @@ import logging
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+import msgspec
+
 from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient, VenueState
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import WorkbenchError
-from workbench.model.events import OrderCancelRejected, OrderModifyRejected, about
+from workbench.model.events import (
+    OrderCancelRejected,
+    OrderModifyRejected,
+    about,
+)
 from workbench.model.identifiers import AccountId, InstrumentId
+from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.model.reports import OrderStatusReport, PositionReport
 from workbench.node.faults import describe
 from workbench.trading.core import TradingCore
 from workbench.venues.execution_client import VenueExecutionClient
+from workbench.venues.tracked import has_terms
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
@@ -58,9 +66,7 @@ class Reconciliation:
         asking: The client whose answer is being waited for.
     """
 
-    def __init__(
-        self, core: TradingCore, clients: Sequence[ExecutionClient] | None = None
-    ) -> None:
+    def __init__(self, core: TradingCore, clients: Sequence[ExecutionClient] | None = None) -> None:
         self.asking = ""
         self._core = core
         self._clients = core.execution.clients if clients is None else clients
@@ -124,12 +130,11 @@ class Reconciliation:
     def _apply(self, client: ExecutionClient, state: VenueState) -> None:
         send = self._core.senders.exec_event.send
         send(state.account)
+        for report in state.orders:
+            self._prepare(client, report)
         for fill in sorted(state.fills, key=lambda one: (one.ts_event, one.trade_id)):
             send(fill)
         for report in state.orders:
-            order = _find(report, self._cache)
-            if order is not None and report.status not in REFUSALS:
-                self._end_pending(client, order)
             send(report)
         if state.fills or state.orders:
             _log.info(
@@ -139,15 +144,27 @@ class Reconciliation:
                 len(state.fills),
             )
 
-    def _end_pending(self, client: ExecutionClient, order: Order) -> None:
+    def _prepare(self, client: ExecutionClient, report: OrderStatusReport) -> None:
+        """Make an order ready for its fills: as large as the venue says, and of a plain state."""
+        order = _find(report, self._cache)
+        if order is None:
+            early = {"status": OrderStatus.ACCEPTED, "filled_quantity": ZERO, "average_price": None}
+            self._core.senders.exec_event.send(msgspec.structs.replace(report, **early))
+        elif order.status in REFUSALS and report.status not in REFUSALS:
+            self._end_pending(client, order, report)
+
+    def _end_pending(
+        self, client: ExecutionClient, order: Order, report: OrderStatusReport
+    ) -> None:
         """End what an earlier run was waiting for: the order is as the venue says."""
-        refusal = REFUSALS.get(order.status)
-        if refusal is not None:
-            reason = "the node that asked for it ended; the venue says how the order is now"
-            fields = about(order, self._core.clock.timestamp_ns())
-            self._core.senders.exec_event.send(
-                refusal(account_id=client.account_id, reason=reason, **fields)
-            )
+        is_told = isinstance(client, VenueExecutionClient) and not has_terms(report, order)
+        if is_told and order.status is OrderStatus.PENDING_UPDATE:
+            return  # what was asked for was done: the client has said so
+        reason = "the node that asked for it ended; the venue says how the order is now"
+        fields = about(order, self._core.clock.timestamp_ns())
+        self._core.senders.exec_event.send(
+            REFUSALS[order.status](account_id=client.account_id, reason=reason, **fields)
+        )
 
     async def _handled(self) -> None:
         """Return when what was sent has been handled."""

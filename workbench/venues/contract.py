@@ -111,7 +111,7 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         client_order_id: The one order that is asked for, whatever became of it.
-        venue_order_id: The same by the venue's id, where it is known.
+        venue_order_id: The same by the venue's id, where it is known; alone where only that is.
         instrument_ids: The instruments to look in; empty for all, where the venue can do that.
     """
 

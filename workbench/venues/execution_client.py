@@ -36,7 +36,14 @@ from workbench.model.errors import ClientError
 from workbench.model.events import (
     AccountState,
 )
-from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, InstrumentId, Venue
+from workbench.model.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    InstrumentId,
+    Venue,
+    VenueOrderId,
+)
 from workbench.model.money import ZERO
 from workbench.model.reports import (
     ExecutionReport,
@@ -56,11 +63,13 @@ from workbench.venues.contract import (
 )
 from workbench.venues.inquiries import Inquiries
 from workbench.venues.order_entry import Durable, ExecutionSettings, NotWritten, OrderEntry
+from workbench.venues.owners import Owners
 from workbench.venues.plugin import VenuePlugin
 from workbench.venues.rates import Rates
 from workbench.venues.secrets import without_secrets
 from workbench.venues.tasks import OwnedTasks
-from workbench.venues.tracking import Tracked, Tracking
+from workbench.venues.tracked import Tracked
+from workbench.venues.tracking import Tracking
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -167,7 +176,13 @@ class VenueExecutionClient(ExecutionClient):
             self._tasks,
             self._rates,
         )
-        self.tracking = Tracking(account_id, send_event, self._fetch_fills, self._entry.settle)
+        self.tracking = Tracking(
+            account_id,
+            send_event,
+            self._fetch_fills,
+            self._entry.settle,
+            lambda instrument_id, number: self._owners.begin(instrument_id, number),
+        )
         self.link = Link(
             self.client_id,
             brokerd,
@@ -186,6 +201,16 @@ class VenueExecutionClient(ExecutionClient):
             self._tasks,
             self._entry.unanswered,
         )
+        self._owners = Owners(
+            self.client_id,
+            self._settings.fill_grace_s,
+            self._settings.inquiry,
+            self._at_venue,
+            self._take,
+            self.link.up,
+            self._tasks,
+        )
+        self._owners.tracking = self.tracking
         self._entry.connect_to(self.tracking, self._inquiries, self.link)
 
     def _trait(self, name: str) -> Any:
@@ -239,6 +264,10 @@ class VenueExecutionClient(ExecutionClient):
         self.tracking.adopt_open()
         orders, fills, positions, account = await _showable(self._ask_for_all())
         states, new_fills = self.tracking.absorb(orders, fills)
+        for at_venue in self.tracking.nameless:
+            found = await _showable(self._at_venue(*at_venue))
+            more_states, more_fills = self.tracking.absorb(found, [])
+            states, new_fills = states + more_states, new_fills + more_fills
         for tracked in self._absent(orders):
             self._inquiries.begin(tracked, at_once=True)
         return VenueState(account=account, orders=states, fills=new_fills, positions=positions)
@@ -377,6 +406,13 @@ class VenueExecutionClient(ExecutionClient):
             self.tracking.take(report, is_asked=is_asked)
         else:
             self._send(report)
+
+    async def _at_venue(
+        self, instrument_id: InstrumentId, venue_order_id: VenueOrderId
+    ) -> list[OrderStatusReport]:
+        """Return an order of whomever by the venue's id."""
+        query = OrderQuery(venue_order_id=venue_order_id, instrument_ids=(instrument_id,))
+        return await self._within(lambda: self.brokerd.order_status_reports(query))
 
     def _fetch_fills(self, tracked: Tracked) -> None:
         self._tasks.spawn(self._get_fills(tracked), f"fetching fills of {tracked.client_order_id}")

@@ -13,7 +13,7 @@ from workbench.model.identifiers import ClientOrderId
 from workbench.model.settings import SettingsMeta
 from workbench.venues.connection import told_error
 from workbench.venues.tasks import OwnedTasks
-from workbench.venues.tracking import Tracked
+from workbench.venues.tracked import Tracked
 
 _log = logging.getLogger(__name__)
 

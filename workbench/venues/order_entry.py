@@ -24,12 +24,12 @@ from workbench.model.events import (
     about,
 )
 from workbench.model.identifiers import AccountId, ClientOrderId
-from workbench.model.order_state import CLOSED
+from workbench.model.order_state import CLOSED, PENDING
 from workbench.model.reports import OrderStatusReport
 from workbench.model.settings import SettingsMeta
 from workbench.runtime.clock import Clock
 from workbench.venues.connection import Link, LinkSettings, LinkState, told_error
-from workbench.venues.contract import BrokerEndpoints, OrderChange
+from workbench.venues.contract import BrokerEndpoints
 from workbench.venues.errors import (
     NotSentError,
     OrderNotFoundError,
@@ -41,7 +41,8 @@ from workbench.venues.outbox import Outbox, Priority, Request
 from workbench.venues.rates import Rates
 from workbench.venues.secrets import redact
 from workbench.venues.tasks import OwnedTasks, is_cancelled
-from workbench.venues.tracking import Tracked, Tracking
+from workbench.venues.tracked import Tracked, change_of, has_terms
+from workbench.venues.tracking import Tracking
 
 _log = logging.getLogger(__name__)
 
@@ -203,6 +204,7 @@ class OrderEntry:
 
     def _end(self, tracked: Tracked) -> None:
         """Forget an order that never was."""
+        tracked.has_ended = True
         self.tracking.orders.pop(tracked.client_order_id, None)
         self.inquiries.end(tracked)
         self.tracking.look_again()
@@ -228,7 +230,7 @@ class OrderEntry:
             if tracked.is_over or tracked.awaits_cancel:
                 refuse("the order has ended, or is about to")
                 return
-            change = _change(tracked, command)
+            change = change_of(tracked, command)
             tracked.change = change
             await self._request(
                 tracked,
@@ -412,9 +414,11 @@ class OrderEntry:
         """Take note of what a state answers, before it goes on."""
         tracked.awaits_submit = False
         change = tracked.change
+        if change is None or not has_terms(report, change):
+            self._take_terms(tracked, report)
         if report.status in CLOSED:
             tracked.settle()
-        elif change is not None and _has_terms(report, change):
+        elif change is not None and has_terms(report, change):
             tracked.change = None
             self._tell(
                 OrderUpdated,
@@ -426,6 +430,27 @@ class OrderEntry:
             )
         if not tracked.awaits_answer:
             self.inquiries.end(tracked)
+
+    def _take_terms(self, tracked: Tracked, report: OrderStatusReport) -> None:
+        """Tell of terms that are not those that are waited for: else fills would not fit.
+
+        They are of a change whose answer was lost, or that an earlier run did not live to hear of.
+        """
+        if has_terms(report, tracked):
+            return  # as they were, or told of already
+        order = self.tracking.lookup.order(tracked.client_order_id)
+        if order is None or order.status not in PENDING or has_terms(report, order):
+            return
+        self._tell(
+            OrderUpdated,
+            tracked,
+            quantity=report.quantity,
+            price=report.price,
+            trigger_price=report.trigger_price,
+            venue_order_id=report.venue_order_id,
+            is_unasked=not tracked.was_changing,
+        )
+        tracked.was_changing = False
 
     def not_there(self, tracked: Tracked, expiry_s: float | None) -> None:
         """Reject an order that the venue does not know, where that proves that it never came."""
@@ -459,29 +484,3 @@ class OrderEntry:
         fields = about(command, self._clock.timestamp_ns())
         reason = f"{self._account_id} knows no order {command.client_order_id}"
         self._send(kind(code="ORDER_UNKNOWN", reason=reason, **fields))
-
-
-def _change(tracked: Tracked, command: ModifyOrder) -> OrderChange:
-    def wanted(name: str) -> Any:
-        given = getattr(command, name)
-        return getattr(tracked, name) if given is None else given
-
-    return OrderChange(
-        instrument_id=tracked.instrument_id,
-        client_order_id=tracked.client_order_id,
-        venue_order_id=tracked.venue_order_id,
-        side=tracked.side,
-        order_type=tracked.order_type,
-        quantity=wanted("quantity"),
-        filled_quantity=tracked.filled,
-        price=wanted("price"),
-        trigger_price=wanted("trigger_price"),
-    )
-
-
-def _has_terms(report: OrderStatusReport, change: OrderChange) -> bool:
-    return (report.quantity, report.price, report.trigger_price) == (
-        change.quantity,
-        change.price,
-        change.trigger_price,
-    )

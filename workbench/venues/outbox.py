@@ -16,7 +16,7 @@ from typing import Any
 from workbench.venues.connection import told_error
 from workbench.venues.rates import Rates
 from workbench.venues.tasks import is_cancelled
-from workbench.venues.tracking import Tracked
+from workbench.venues.tracked import Tracked
 
 _log = logging.getLogger(__name__)
 PATIENCE_S = 1.0

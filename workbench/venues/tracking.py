@@ -5,12 +5,13 @@ Reports go on to the execution engine, which turns them into events. On the way:
 - A fill counts once, by instrument and trade id, however often and by whichever way it comes.
 - An order's state only goes forward: by cumulative quantity, then by time; nothing follows an end.
 - A fill beyond an order's quantity waits for a state that tells a new one, as does a fill of all of
-  it while a change is on its way: else the order would end here and live on there.
+  it while a change is on its way: else the order would end here and live on there. For the same
+  reason a fill of an order that nobody here knows waits for its first state.
 - A state that tells of more fills than came waits for them (`owed`), so that their own price and
   commission count. The fills are asked for; only where the venue does not give them does the state
   go on as it is, and the engine infers a fill.
 - What has no client order id is known by the venue's id; while an order is on its way whose venue
-  id is not known yet, it waits.
+  id is not known yet, it waits, and the venue is asked whose it is.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from typing import Any
 import msgspec
 
 from workbench.engines.clients import OrderLookup
-from workbench.model.enums import OrderSide, OrderStatus, OrderType
+from workbench.model.enums import OrderStatus, OrderType
 from workbench.model.identifiers import (
     AccountId,
     ClientOrderId,
     InstrumentId,
-    StrategyId,
     TradeId,
     VenueOrderId,
 )
@@ -35,7 +35,7 @@ from workbench.model.money import ZERO
 from workbench.model.order_state import CLOSED
 from workbench.model.orders import Order
 from workbench.model.reports import FillReport, OrderStatusReport
-from workbench.venues.contract import OrderChange, OrderTarget
+from workbench.venues.tracked import Tracked, fits, is_behind, is_unheard_of, says_the_same
 
 _REMEMBERED_FILLS = 200_000
 _REMEMBERED_ORDERS = 20_000
@@ -77,105 +77,6 @@ class NoOrders:
         return ZERO
 
 
-class Tracked:
-    """One order as its client sees it.
-
-    Attributes:
-        client_order_id, instrument_id, strategy_id, side, order_type: As in the order;
-            `strategy_id` is None for one that nobody here sent.
-        venue_order_id: None until the venue has named it.
-        quantity, price, trigger_price: Its terms.
-        filled: What of it is known to have filled.
-        inferred: How much of that no fill was reported for.
-        last: The last state that went on.
-        owed: A state that waits for fills.
-        early: Fills that wait for a state, as they go beyond the quantity that is known.
-        awaits_submit, awaits_cancel, change: What was asked for and not answered yet.
-        sent_ns: When its submit left, or was to leave; 0 where it is not known.
-        has_ended: Whether it had ended before it was heard of here.
-    """
-
-    __slots__ = (
-        "awaits_cancel",
-        "awaits_submit",
-        "change",
-        "client_order_id",
-        "early",
-        "filled",
-        "has_ended",
-        "inferred",
-        "instrument_id",
-        "last",
-        "order_type",
-        "owed",
-        "price",
-        "quantity",
-        "sent_ns",
-        "side",
-        "strategy_id",
-        "trigger_price",
-        "venue_order_id",
-    )
-
-    def __init__(
-        self,
-        client_order_id: ClientOrderId,
-        instrument_id: InstrumentId,
-        strategy_id: StrategyId | None,
-        side: OrderSide,
-        order_type: OrderType,
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.instrument_id = instrument_id
-        self.strategy_id = strategy_id
-        self.side = side
-        self.order_type = order_type
-        self.venue_order_id: VenueOrderId | None = None
-        self.quantity = ZERO
-        self.price: Decimal | None = None
-        self.trigger_price: Decimal | None = None
-        self.filled = ZERO
-        self.inferred = ZERO
-        self.last: OrderStatusReport | None = None
-        self.owed: OrderStatusReport | None = None
-        self.early: list[FillReport] = []
-        self.awaits_submit = False
-        self.awaits_cancel = False
-        self.change: OrderChange | None = None
-        self.sent_ns = 0
-        self.has_ended = False
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether it has ended and nothing of it is awaited."""
-        ended = self.last is not None and self.last.status in CLOSED
-        return (ended or self.has_ended) and self.owed is None and not self.early
-
-    @property
-    def awaits_answer(self) -> bool:
-        """Return whether something was asked for and not answered yet."""
-        return self.awaits_submit or self.awaits_cancel or self.change is not None
-
-    def settle(self) -> None:
-        """Await nothing any more."""
-        self.awaits_submit = self.awaits_cancel = False
-        self.change = None
-
-    def take_terms(self, source: Any) -> None:
-        """Take quantity, price and trigger price of an order or report."""
-        self.quantity = source.quantity
-        self.price = source.price
-        self.trigger_price = source.trigger_price
-
-    def target(self) -> OrderTarget:
-        """Return what names it to the venue."""
-        return OrderTarget(
-            instrument_id=self.instrument_id,
-            client_order_id=self.client_order_id,
-            venue_order_id=self.venue_order_id,
-        )
-
-
 class Tracking:
     """Every order of one account, and the way of its reports.
 
@@ -184,6 +85,8 @@ class Tracking:
         send: Takes what goes on to the execution engine.
         on_owed: Told of an order whose fills are to be asked for.
         on_state: Told of an order and each state of it that is taken, before it goes on.
+        on_nameless: Told of what waits until it can be said whose it is, by instrument and the
+            venue's id; once for each.
 
     Attributes:
         orders: Those that were heard of, by our id (or a made one for orders of others).
@@ -197,6 +100,7 @@ class Tracking:
         send: Callable[[Any], None],
         on_owed: Callable[[Tracked], None],
         on_state: Callable[[Tracked, OrderStatusReport], None],
+        on_nameless: Callable[[InstrumentId, VenueOrderId], None],
     ) -> None:
         self.orders: dict[ClientOrderId, Tracked] = {}
         self.lookup: OrderLookup = NoOrders()
@@ -205,6 +109,7 @@ class Tracking:
         self._send = send
         self._on_owed = on_owed
         self._on_state = on_state
+        self._on_nameless = on_nameless
         self._by_venue_id: dict[tuple[InstrumentId, VenueOrderId], Tracked] = {}
         self._fills: dict[tuple[InstrumentId, TradeId], None] = {}
         self._nameless: list[OrderStatusReport | FillReport] = []
@@ -233,6 +138,7 @@ class Tracking:
         tracked.filled = order.filled_quantity
         tracked.sent_ns = order.ts_init
         tracked.has_ended = order.is_closed
+        tracked.was_changing = order.status is OrderStatus.PENDING_UPDATE
         self._name(tracked, order.venue_order_id)
         for trade_id in order.trade_ids:
             self._fills[order.instrument_id, trade_id] = None
@@ -242,12 +148,19 @@ class Tracking:
         """Return an order by our id, if it was heard of here or in the node."""
         found = self.orders.get(client_order_id)
         if found is None:
-            found = self._adopted(self.lookup.order(client_order_id))
+            return self._adopted(self.lookup.order(client_order_id))
+        if found.strategy_id is None:
+            # Reports of it came first; by now the node has given it to somebody.
+            order = self.lookup.order(client_order_id)
+            if order is not None and self._is_mine(order):
+                found.strategy_id = order.strategy_id
         return found
 
+    def _is_mine(self, order: Order) -> bool:
+        return order.account_id in (None, self._account_id)
+
     def _adopted(self, order: Order | None) -> Tracked | None:
-        is_ours = order is not None and order.account_id in (None, self._account_id)
-        return self.adopt(order) if order is not None and is_ours else None
+        return self.adopt(order) if order is not None and self._is_mine(order) else None
 
     def adopt_open(self) -> None:
         """Follow every order that the node knows to rest or to be on its way."""
@@ -316,6 +229,12 @@ class Tracking:
         for report in waiting:
             self.take(report)
 
+    @property
+    def nameless(self) -> list[tuple[InstrumentId, VenueOrderId]]:
+        """Return instrument and venue's id of the orders of which reports wait, each once."""
+        waiting = ((report.instrument_id, report.venue_order_id) for report in self._nameless)
+        return list(dict.fromkeys(waiting))
+
     # Reports
 
     def take(self, report: OrderStatusReport | FillReport, *, is_asked: bool = False) -> None:
@@ -327,7 +246,11 @@ class Tracking:
         """
         tracked = self._of(report)
         if tracked is None:
+            at_venue = report.instrument_id, report.venue_order_id
+            is_first = at_venue not in self.nameless
             self._nameless.append(report)
+            if is_first:
+                self._on_nameless(*at_venue)
             return
         is_new_name = tracked.venue_order_id != report.venue_order_id
         if isinstance(report, FillReport):
@@ -349,7 +272,7 @@ class Tracking:
         self.latest_fill_ns = max(self.latest_fill_ns, report.ts_event)
         if report.client_order_id is None and tracked.strategy_id is not None:
             report = msgspec.structs.replace(report, client_order_id=tracked.client_order_id)
-        if not _fits(tracked, report):
+        if not fits(tracked, report) or is_unheard_of(tracked):
             tracked.early.append(report)
             self._on_owed(tracked)
             return
@@ -369,20 +292,20 @@ class Tracking:
         """Let fills go on that waited for a new quantity; the last time whether it fits or not."""
         waiting, tracked.early = tracked.early, []
         for fill in waiting:
-            if is_last or _fits(tracked, fill):
+            if is_last or fits(tracked, fill):
                 self._count(tracked, fill)
             else:
                 tracked.early.append(fill)
 
     def _take_state(self, tracked: Tracked, report: OrderStatusReport, *, is_asked: bool) -> None:
-        if _is_behind(report, tracked.last) or _is_behind(report, tracked.owed):
+        if is_behind(report, tracked.last) or is_behind(report, tracked.owed):
             return
         if report.client_order_id is None and tracked.strategy_id is not None:
             report = msgspec.structs.replace(report, client_order_id=tracked.client_order_id)
         self._name(tracked, report.venue_order_id)
         if report.filled_quantity > tracked.filled:
             self._owe(tracked, report)
-        elif is_asked or not _says_the_same(report, tracked.last):
+        elif is_asked or not says_the_same(report, tracked.last):
             self._go_on(tracked, report)
         else:
             self._on_state(tracked, report)
@@ -450,6 +373,9 @@ class Tracking:
                 tracked = self._of(report)
                 if tracked is not None and tracked.owed is not None:
                     self.give_up(tracked)
+            for tracked in self.unfinished():
+                if tracked.early and is_unheard_of(tracked):
+                    self.release(tracked, is_last=True)  # no open order: this is all there is
         finally:
             self._send = send
         states = {
@@ -458,30 +384,3 @@ class Tracking:
             if isinstance(one, OrderStatusReport)
         }
         return list(states.values()), [one for one in kept if isinstance(one, FillReport)]
-
-
-def _fits(tracked: Tracked, fill: FillReport) -> bool:
-    """Return whether a fill can be counted, by the order's quantity as far as it is known."""
-    if tracked.strategy_id is None:
-        return True
-    left = tracked.quantity - tracked.filled - fill.quantity + tracked.inferred
-    # While a change is on its way, what fills the old quantity may be a part of the new one.
-    return left > 0 or (left == 0 and tracked.change is None)
-
-
-def _is_behind(report: OrderStatusReport, known: OrderStatusReport | None) -> bool:
-    """Return whether a state is older than one that is known."""
-    if known is None:
-        return False
-    if known.status in CLOSED:
-        # A correction of how much had filled is let through: by what filled, not by time.
-        return report.status not in CLOSED or report.filled_quantity < known.filled_quantity
-    if report.filled_quantity != known.filled_quantity:
-        return report.filled_quantity < known.filled_quantity
-    return report.ts_event < known.ts_event and report.status not in CLOSED
-
-
-def _says_the_same(report: OrderStatusReport, known: OrderStatusReport | None) -> bool:
-    if known is None:
-        return False
-    return msgspec.structs.replace(report, ts_event=known.ts_event, ts_init=known.ts_init) == known

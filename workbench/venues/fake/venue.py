@@ -158,15 +158,19 @@ class FakeDatad:
     async def connect(self, sink: DataSink) -> None:
         """Connect."""
         self._fake.subscriptions.clear()
-        self._fake.data_wire.connect(sink.data, sink.lost)
+        self._wire.connect(sink.data, sink.lost)
         await self._call(lambda: None)
 
     async def disconnect(self) -> None:
         """Disconnect."""
-        self._fake.data_wire.disconnect()
+        self._wire.disconnect()
+
+    @property
+    def _wire(self) -> Wire:
+        return self._fake.data_wire
 
     async def _call(self, work: Callable[[], Any]) -> Any:
-        return await self._fake.data_wire.call(work)
+        return await self._wire.call(work)
 
     async def load_instruments(self, instrument_ids: Sequence[InstrumentId]) -> list[Instrument]:
         """Return what is listed."""
@@ -285,10 +289,15 @@ class FakeBrokerd:
 
         def work() -> list[OrderStatusReport]:
             now = self._fake.time_ns()
-            if query.client_order_id is None:
+            name, at_venue = query.client_order_id, query.venue_order_id
+            if name is None and at_venue is None:
                 return [one.report(now) for one in self._fake.market.open_orders(self._account_id)]
-            found = self._fake.market.orders.get((self._account_id, query.client_order_id))
-            return [] if found is None else [found.report(now)]
+            return [
+                one.report(now)
+                for (account_id, known), one in self._fake.market.orders.items()
+                if account_id == self._account_id
+                and (known == name or one.venue_order_id == at_venue)
+            ]
 
         return await self._wire.call(work)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from workbench.model.errors import ConfigError
 from workbench.model.settings import SettingsMeta
+from workbench.venues.errors import VenueError
 
 _R = TypeVar("_R")
+_LATER = 10
+"""How many times longer than others a request may take whose connection ended."""
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta):
@@ -25,6 +29,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta):
         duplicate: It arrives twice.
         reorder: It arrives later than what follows.
         disconnect: The connection breaks.
+        arrive_late: A request that is on its way when its connection ends arrives all the same,
+            though nobody waits for its answer any more.
         delay_s: The longest a message takes; each takes a part of it.
     """
 
@@ -34,6 +40,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, metaclass=SettingsMeta):
     duplicate: float = 0.0
     reorder: float = 0.0
     disconnect: float = 0.0
+    arrive_late: float = 0.0
     delay_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -106,7 +113,14 @@ class Wire:
         Raises:
             ConnectionError: If the connection breaks on the way; the venue may have done it.
         """
-        await self._travel()
+        if not self.is_connected:
+            raise ConnectionError("there is no connection")
+        try:
+            await self._travel()
+        except (ConnectionError, asyncio.CancelledError):
+            if self._happens(self.faults.arrive_late):
+                self._arrive_late(work, self._delay() * _LATER)
+            raise
         if self.lose_requests or self._happens(self.faults.lose_request):
             self.lose_requests = max(0, self.lose_requests - 1)
             await self._broken.wait()
@@ -136,6 +150,18 @@ class Wire:
             await broken.wait()
         if broken.is_set():
             raise ConnectionError("the connection broke")
+
+    def _arrive_late(self, work: Callable[[], Any], wait_s: float) -> None:
+        """Let a request arrive that nobody waits for any more; not while nothing comes through."""
+
+        def arrive() -> None:
+            if self.is_frozen:
+                self._arrive_late(work, wait_s)
+                return
+            with suppress(VenueError):  # its answer goes nowhere
+                work()
+
+        asyncio.get_running_loop().call_later(max(wait_s, 0.001), arrive)
 
     # Messages
 
