@@ -231,11 +231,14 @@ def test_an_order_beyond_its_clients_capabilities_is_denied_with_what_the_client
     assert setup.broker.kinds() == ["SubmitOrder"]
 
 
-def test_a_reduce_only_order_is_denied_where_the_client_has_none() -> None:
+def test_a_reduce_only_order_leaves_as_a_plain_one_where_the_client_has_none() -> None:
     setup = Setup(Broker("PLAIN", capabilities=PLAIN_ONLY))
     setup.filled(10)
     order = setup.submit(5, "sell", reduce_only=True)
-    assert order.reason.endswith("it has no reduce-only orders")
+    assert [one.order.reduce_only for one in setup.broker.sent] == [False, False]
+    assert order.reduce_only
+    assert PLAIN_ONLY.to_emulate(order.to_initialized()) == "it has no reduce-only orders"
+    assert "reduce" not in PLAIN_ONLY.missing(order.to_initialized())
 
 
 def test_one_order_that_cannot_leave_keeps_its_whole_list_back() -> None:

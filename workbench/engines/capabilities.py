@@ -1,4 +1,4 @@
-"""What an execution client can be given, and what of an order must be watched on our side."""
+"""What an execution client can be given, and what of an order must be kept on our side."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Capabilities(
 ):
     """What an execution client can be given; by default everything. Words are taken for members.
 
-    Triggers and contingencies that it lacks can be watched on our side (`to_emulate`); an order
-    that lacks anything else (`missing`) is denied.
+    Triggers, contingencies and reduce-only that it lacks are kept on our side (`to_emulate`); an
+    order that lacks anything else (`missing`) is denied.
 
     Attributes:
         order_types: The types it takes.
@@ -42,7 +42,8 @@ class Capabilities(
         trailing_offset_types: What its trailing offsets can be counted in.
         contingencies: What linked orders may have to do with each other.
         post_only: Whether it keeps an order from taking liquidity.
-        reduce_only: Whether it keeps an order from growing or turning a position.
+        reduce_only: Whether it keeps an order from growing or turning a position; else such orders
+            leave as plain ones, and are cut back from here (`workbench.engines.reduce_only`).
         display_quantity: Whether it can show a part of an order only.
         amend: Whether a resting order can be changed; else it must be cancelled and made anew.
 
@@ -77,15 +78,21 @@ class Capabilities(
             return f"it takes no {force.value} orders, only {_words(self.time_in_force)}"
         if order.post_only and not self.post_only:
             return "it has no post-only orders"
-        if order.reduce_only and not self.reduce_only:
-            return "it has no reduce-only orders"
         if order.terms.display_quantity is not None and not self.display_quantity:
             return "it always shows all of an order"
         return ""
 
     def to_emulate(self, order: OrderInitialized) -> str:
-        """Return what must be watched on our side for an order it can be given; "" for nothing."""
-        return self.trigger_to_emulate(order) or self.link_to_emulate(order)
+        """Return what must be kept on our side for an order it can be given; "" for nothing."""
+        return (
+            self.trigger_to_emulate(order)
+            or self.link_to_emulate(order)
+            or self.reduction_to_emulate(order)
+        )
+
+    def reduction_to_emulate(self, order: OrderInitialized) -> str:
+        """Return whether an order must be kept from growing a position; "" where not."""
+        return "it has no reduce-only orders" if order.reduce_only and not self.reduce_only else ""
 
     def trigger_to_emulate(self, order: OrderInitialized) -> str:
         """Return what of an order's trigger it lacks; "" for nothing."""
@@ -108,14 +115,17 @@ class Capabilities(
         return ""
 
     def link_to_emulate(self, order: OrderInitialized) -> str:
-        """Return which of an order's links it lacks; "" for none."""
+        """Return which of an order's links it lacks; "" for none.
+
+        Links of what only reduces hold where the position is known: here, if it has no reduce-only.
+        """
         terms = order.terms
         wanted = set[ContingencyType]() if terms.contingency is None else {terms.contingency}
         if terms.parent_order_id is not None:
             wanted.add(ContingencyType.OTO)
         lacking = wanted - self.contingencies
         if not lacking:
-            return ""
+            return self.reduction_to_emulate(order) if wanted else ""
         return f"it has no {_words(lacking)} orders, only {_words(self.contingencies)}"
 
 

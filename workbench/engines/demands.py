@@ -2,8 +2,8 @@
 
 Each demand is a command of our own, which no risk check sees. It is asked for until it is done:
 again when it is refused, for an order that its venue had not accepted then once it has. What fills
-before it arrives cannot be undone; if it may hurt (a reduce-only order cannot) it is reported, as
-is what was refused for good.
+before it arrives cannot be undone; if it may hurt (an order that its venue keeps from growing a
+position cannot) it is reported, as is what was refused for good.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from workbench.model.events import (
     OrderModifyRejected,
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
+from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
 
@@ -69,6 +70,7 @@ class Demands:
         clock: For the time of commands.
         send: Takes our commands; they come back by `take` before they leave.
         failed: Told of what could not be done.
+        is_harmless: Whether an order's venue keeps it from growing a position.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Demands:
         clock: Clock,
         send: Callable[[TradingCommand], None],
         failed: Callable[[ContingencyFailed], None],
+        is_harmless: Callable[[Order], bool],
     ) -> None:
+        self._is_harmless = is_harmless
         self._cache = cache
         self._clock = clock
         self._send = send
@@ -88,6 +92,14 @@ class Demands:
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
         """Return whether something is demanded of an order."""
         return client_order_id in self._demands
+
+    def leaves(self, order: Order) -> Decimal:
+        """Return what an order has left to fill once what is demanded of it is done."""
+        demand = self._demands.get(order.client_order_id)
+        if demand is None:
+            return order.leaves_quantity
+        quantity = demand.quantity
+        return ZERO if quantity is None else max(ZERO, quantity - order.filled_quantity)
 
     def end(self, client_order_id: ClientOrderId, reason: str) -> None:
         """Demand that an order ends."""
@@ -147,7 +159,7 @@ class Demands:
         order = self._cache.order(event.client_order_id)
         if demand is None or order is None:
             return
-        if isinstance(event, OrderFilled) and not order.reduce_only:
+        if isinstance(event, OrderFilled) and not self._is_harmless(order):
             self._check_overtaken(order, demand, event)
         if order.is_closed or demand.quantity == order.quantity:
             del self._demands[order.client_order_id]

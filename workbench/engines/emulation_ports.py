@@ -11,6 +11,7 @@ from workbench.engines.clients import ExecutionClient
 from workbench.engines.demands import ContingencyFailed
 from workbench.model.commands import SubmitOrder, Subscribe, TradingCommand, Unsubscribe
 from workbench.model.events import OrderEvent
+from workbench.model.orders import Order
 
 
 class Venues(Protocol):
@@ -25,6 +26,10 @@ class Venues(Protocol):
         Raises:
             ClientError: If there is none.
         """
+        ...
+
+    def client_of(self, order: Order) -> ExecutionClient | None:
+        """Return the client that has an order, or would get it; None if there is none."""
         ...
 
 

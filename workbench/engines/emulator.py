@@ -4,7 +4,8 @@ It stands between risk and execution. An order that asks for it (`emulation_trig
 trigger its client does not take, or that depends on another order in a way its client does not
 know, is held here as EMULATED; all else is handed on untouched. When what it waits for comes it is
 RELEASED and goes through risk once more, as the order it became: it may be denied then. A
-reduce-only order is first cut to what there is left to reduce.
+reduce-only order is first cut to what there is left to reduce. Where a client has no such orders
+they are kept to that all the time (`workbench.engines.reduce_only`).
 
 A held order can be modified and cancelled like any other; nothing of that reaches a client. Its
 GTD or DAY time ends here. A LIMIT with an emulation trigger is held until that price reaches its
@@ -28,9 +29,10 @@ from typing import Any
 import msgspec
 
 from workbench.engines.cache import Cache
-from workbench.engines.clients import Capabilities
+from workbench.engines.clients import Capabilities, ExecutionClient
 from workbench.engines.contingency import Contingencies, ContingencyActions
 from workbench.engines.demands import Demands
+from workbench.engines.emulation_needs import WATCHABLE, EmulationNeeds, trigger_type
 from workbench.engines.emulation_ports import Outlets, Venues
 from workbench.engines.held_orders import (
     Held,
@@ -40,12 +42,14 @@ from workbench.engines.held_orders import (
     trigger_of,
     watch_of,
 )
-from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED, limit_behind, whole_ticks
+from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
+from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
     CancelAllOrders,
     CancelOrder,
     ModifyOrder,
+    QueryOrder,
     SubmitOrder,
     SubmitOrderList,
     TradingCommand,
@@ -56,9 +60,7 @@ from workbench.model.enums import (
     OrderStatus,
     OrderType,
     TimeInForce,
-    TriggerType,
 )
-from workbench.model.errors import ClientError
 from workbench.model.events import (
     OrderCanceled,
     OrderDenied,
@@ -75,9 +77,9 @@ from workbench.model.events import (
 )
 from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, PositionId
 from workbench.model.money import ZERO
+from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
 
-_WATCHABLE = TRIGGERED | {OrderType.LIMIT}
 _OVER: dict[type[OrderEvent], str] = {
     OrderDenied: "denied",
     OrderRejected: "rejected",
@@ -99,8 +101,8 @@ class OrderEmulator:
     Attributes:
         watch: The market as triggers see it; a subscriber of the data engine.
         held: The orders that wait here.
-        has_linked: Whether a list was ever taken apart here; until then, and while nothing is held,
-            no event concerns it.
+        is_concerned: Whether a list was ever taken apart here, or a client lacks reduce-only; until
+            then, and while nothing is held, no event concerns it.
     """
 
     def __init__(
@@ -112,7 +114,8 @@ class OrderEmulator:
         self._outlets = outlets
         listener = Listener(self._moved, self._release)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
-        self.has_linked = False
+        self._needs = EmulationNeeds(venues, self.watch)
+        self.is_concerned = False
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )
@@ -120,7 +123,14 @@ class OrderEmulator:
         self._count = 0
         # Submits that are on their way through risk of orders that ended meanwhile.
         self._dropped: set[ClientOrderId] = set()
-        self._demands = Demands(cache, clock, outlets.command, outlets.failed)
+        self._demands = Demands(
+            cache, clock, outlets.command, outlets.failed, self._is_kept_at_venue
+        )
+        self._reductions = ReduceOnlyKeeper(
+            cache,
+            self._client_of,
+            ReduceOnlyActions(self._leaves, self._demand_end, self._cut_back),
+        )
 
     # Commands
 
@@ -132,24 +142,32 @@ class OrderEmulator:
             self._submit_list(command)
         elif self._demands.is_ours(command):
             self._execute_ours(command)
-        elif not self.held:
+        elif not (self.held or self.is_concerned):
             self._venues.execute(command)
         elif isinstance(command, CancelAllOrders):
             self._cancel_all(command)
-        else:
-            held = self.held.get(command.client_order_id)
-            if held is None:
-                self._venues.execute(command)
-            elif isinstance(command, CancelOrder):
-                self._end(held, OrderCanceled)
-            elif isinstance(command, ModifyOrder):
-                self._modify(held, command)
-            # A query is not for the venue: it does not know the order.
+        elif (held := self.held.get(command.client_order_id)) is None:
+            self._hand_on(command)
+        elif isinstance(command, CancelOrder):
+            self._end(held, OrderCanceled)
+        elif isinstance(command, ModifyOrder):
+            self._modify(held, command)
+        # A query is not for the venue: it does not know the order.
+
+    def _hand_on(self, command: CancelOrder | ModifyOrder | QueryOrder) -> None:
+        if isinstance(command, ModifyOrder) and self.is_concerned:
+            rejection = self._reductions.rejection(command, self._clock.timestamp_ns())
+            if rejection is not None:
+                self._outlets.event(rejection)
+                return
+        self._venues.execute(command)
 
     def _submit(self, command: SubmitOrder) -> None:
         key = command.client_order_id
         if key in self._dropped:
             self._dropped.remove(key)
+            return
+        if command.order.reduce_only and self._is_refused(command, (command.order,)):
             return
         held = self.held.pop(key, None)
         if held is not None:
@@ -158,10 +176,10 @@ class OrderEmulator:
                 self._venues.execute(later)
             return
         order = command.order
-        if order.order_type in _WATCHABLE:
-            capabilities = self._capabilities(command)
-            if capabilities is not None and self._trigger_type(order, capabilities) is not None:
-                refusal = self._watch_refusal(order, capabilities)
+        if order.order_type in WATCHABLE:
+            capabilities = self._needs.capabilities(command)
+            if capabilities is not None and trigger_type(order, capabilities) is not None:
+                refusal = self._needs.refusal(order, capabilities)
                 if refusal:
                     self._deny(order, refusal)
                 else:
@@ -170,9 +188,9 @@ class OrderEmulator:
         self._venues.execute(command)
 
     def _submit_list(self, command: SubmitOrderList) -> None:
-        capabilities = self._capabilities(command)
+        capabilities = self._needs.capabilities(command)
         if capabilities is None or not any(
-            capabilities.to_emulate(order) or self._trigger_type(order, capabilities) is not None
+            capabilities.to_emulate(order) or trigger_type(order, capabilities) is not None
             for order in command.orders
         ):
             self._venues.execute(command)
@@ -180,49 +198,34 @@ class OrderEmulator:
         if any(capabilities.missing(order) for order in command.orders):
             self._venues.execute(command)  # which denies it as a whole
             return
-        refusals = (self._watch_refusal(order, capabilities) for order in command.orders)
+        refusals = (self._needs.refusal(order, capabilities) for order in command.orders)
         refusal = next(filter(None, refusals), "")
         if refusal:
             for order in command.orders:
                 self._deny(order, refusal)
             return
+        if self._is_refused(command, command.orders):
+            return
         self._links.add(command.orders)
-        self.has_linked = True
+        self.is_concerned = True
         for order in command.orders:
             single = of_list(command, order)
             waits = self._links.is_held(order.client_order_id)
-            if waits or self._trigger_type(order, capabilities) is not None:
+            if waits or trigger_type(order, capabilities) is not None:
                 self._hold(single, capabilities, waits=waits)
             else:
                 self._venues.execute(single)
-
-    def _capabilities(self, command: SubmitOrder | SubmitOrderList) -> Capabilities | None:
-        try:
-            return self._venues.client_for(command).capabilities
-        except ClientError:
-            return None  # execution denies it
-
-    def _trigger_type(
-        self, order: OrderInitialized, capabilities: Capabilities
-    ) -> TriggerType | None:
-        """Return by which price its trigger is watched here; None where the venue does it."""
-        if order.order_type not in _WATCHABLE or capabilities.missing(order):
-            return None
-        asked = order.terms.emulation_trigger
-        if asked is not None:
-            return asked
-        return order.terms.trigger_type if capabilities.trigger_to_emulate(order) else None
 
     def waits_here(self, order: OrderInitialized, command: SubmitOrder | SubmitOrderList) -> bool:
         """Return whether an order of a command will be held here, and does not leave now."""
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.stage is not Stage.RELEASING
-        capabilities = self._capabilities(command)
+        capabilities = self._needs.capabilities(command)
         if capabilities is None:
             return False
         is_child = order.terms.parent_order_id is not None
-        return self._trigger_type(order, capabilities) is not None or (
+        return trigger_type(order, capabilities) is not None or (
             is_child and bool(capabilities.link_to_emulate(order))
         )
 
@@ -248,7 +251,7 @@ class OrderEmulator:
     ) -> None:
         order = command.order
         instrument = self._cache.require_instrument(order.instrument_id)
-        trigger_type = self._trigger_type(order, capabilities)
+        watched_by = trigger_type(order, capabilities)
         self._count += 1
         held = Held(
             command=command,
@@ -260,8 +263,8 @@ class OrderEmulator:
             price=order.price,
             trigger_price=order.trigger_price,
         )
-        if trigger_type is not None:
-            held.watch = watch_of(order, trigger_type, instrument)
+        if watched_by is not None:
+            held.watch = watch_of(order, watched_by, instrument)
         self.held[order.client_order_id] = held
         self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
         self._set_expiry(held)
@@ -271,21 +274,6 @@ class OrderEmulator:
     def _deny(self, order: OrderInitialized, reason: str) -> None:
         fields = about(order, self._clock.timestamp_ns())
         self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
-
-    def _watch_refusal(self, order: OrderInitialized, capabilities: Capabilities) -> str:
-        """Return why an order's trigger cannot be watched here; "" where it can, or need not."""
-        trigger_type = self._trigger_type(order, capabilities)
-        if trigger_type is None:
-            return ""
-        becomes = AFTER_TRIGGER.get(order.order_type, order.order_type)
-        if becomes not in capabilities.order_types:
-            return (
-                f"it would be released as a {becomes.value} order, which its client does not take"
-            )
-        if not self.watch.can_watch(order.instrument_id, trigger_type):
-            what = f"a {trigger_type.value} trigger of {order.instrument_id}"
-            return f"no data client has data for {what}"
-        return ""
 
     def _moved(self, held: Held) -> None:
         """Tell of a trailing trigger that has moved."""
@@ -437,6 +425,47 @@ class OrderEmulator:
         is_hedging = client.order_management is OrderManagement.HEDGING
         return parent.position_id if is_hedging else None
 
+    # What only reduces
+
+    def adopt(self) -> None:
+        """See to what an earlier run left at clients that lack reduce-only."""
+        self.is_concerned |= self._reductions.adopt()
+
+    def _is_refused(
+        self,
+        command: SubmitOrder | SubmitOrderList,
+        orders: tuple[OrderInitialized, ...],
+    ) -> bool:
+        """Deny orders that may not leave together; return whether they may not."""
+        client = self._needs.client(command)
+        if client is None or client.capabilities.reduce_only:
+            return False
+        self.is_concerned = True
+        denials = self._reductions.denials(client, orders, self._clock.timestamp_ns())
+        for denial in denials:
+            self._outlets.event(denial)
+        return bool(denials)
+
+    def _client_of(self, order: Order) -> ExecutionClient | None:
+        held = self.held.get(order.client_order_id)
+        return self._venues.client_of(order) if held is None else self._needs.client(held.command)
+
+    def _leaves(self, order: Order) -> Decimal:
+        """Return what an order has left once what was asked for is done."""
+        held = self.held.get(order.client_order_id)
+        if held is not None:
+            return held.quantity
+        is_ending = order.status is OrderStatus.PENDING_CANCEL
+        return ZERO if is_ending else self._demands.leaves(order)
+
+    def _cut_back(self, key: ClientOrderId, quantity: Decimal, reason: str) -> None:
+        self._links.on_cut(key, quantity)
+        self._demand_quantity(key, quantity, reason)
+
+    def _is_kept_at_venue(self, order: Order) -> bool:
+        client = self._client_of(order) if order.reduce_only else None
+        return client is not None and client.capabilities.reduce_only
+
     # Events
 
     def on_event(self, event: OrderEvent) -> None:
@@ -453,6 +482,7 @@ class OrderEmulator:
             self._follow(event)
         elif isinstance(event, OrderFilled):
             self._check_late(event)
+        self._reductions.on_event(event)
 
     def _follow(self, event: OrderEvent) -> None:
         key = event.client_order_id
@@ -493,12 +523,14 @@ class OrderEmulator:
         else:
             self._demands.end(key, reason)
 
-    def _demand_quantity(self, key: ClientOrderId, quantity: Decimal) -> None:
+    def _demand_quantity(
+        self, key: ClientOrderId, quantity: Decimal, reason: str = "a linked order was filled"
+    ) -> None:
         held = self.held.get(key)
         if held is not None and held.stage is not Stage.RELEASING:
             self._resize_held(held, quantity)
         else:
-            self._demands.resize(key, quantity, "a linked order was filled")
+            self._demands.resize(key, quantity, reason)
 
     # What came too late
 

@@ -159,6 +159,10 @@ class ExecutionEngine:
         """
         return self.router.client_for(command)
 
+    def client_of(self, order: Order) -> ExecutionClient | None:
+        """Return the client that has an order, or would get it; None if there is none."""
+        return self.router.of_order(order)
+
     def add_owner(self, strategy_id: StrategyId, owner: OrderOwner) -> None:
         """Tell `owner` of the events of a strategy's orders and positions."""
         self._owners[strategy_id] = owner
@@ -228,6 +232,8 @@ class ExecutionEngine:
         ready = self._ready(client, order)
         if ready is not order:
             command = msgspec.structs.replace(command, order=ready)
+        if order.reduce_only:
+            command = self._placement.plain(client, command)
         # Sent first: should `on_order_initialized` raise, the order is not left between two states.
         client.submit_order(command)
         self._note_sent(client, command)
@@ -249,7 +255,7 @@ class ExecutionEngine:
                     self._deny(one, whole)
                 return
         ready = tuple(self._ready(client, order) for order in command.orders)
-        command = msgspec.structs.replace(command, orders=ready)
+        command = self._placement.plain(client, msgspec.structs.replace(command, orders=ready))
         client.submit_order_list(command)
         self._note_sent(client, command)
         for order in ready:

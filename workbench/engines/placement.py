@@ -1,5 +1,8 @@
 """What is done to an order before its client gets it: whether it can have it, and which position.
 
+One that only reduces leaves as a plain order where a client has no such orders; it is kept from
+growing a position on our side (`workbench.engines.reduce_only`).
+
 At a HEDGING client an order that names no position gets one of its own, an exit of an order list
 that of the order it waits for. At a NETTING one there is nothing to name: what is named is checked
 and left out.
@@ -7,17 +10,20 @@ and left out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.capabilities import ALL_CAPABILITIES
 from workbench.engines.clients import ExecutionClient
+from workbench.model.commands import SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderManagement
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import PositionId
 from workbench.model.positions import own_position_id
+
+Submit = TypeVar("Submit", SubmitOrder, SubmitOrderList)
 
 
 class Denial(NamedTuple):
@@ -40,7 +46,7 @@ class Placement:
     def denial(self, client: ExecutionClient, order: OrderInitialized) -> Denial | None:
         """Return why a client cannot get an order, None if it can.
 
-        Links that it lacks are carried out on our side, whoever sends the order on.
+        Links and reduce-only that it lacks are carried out on our side, whoever sends the order on.
         """
         abilities = client.capabilities
         if abilities is not ALL_CAPABILITIES:
@@ -65,6 +71,17 @@ class Placement:
         if kept is not None:
             kept.position_id = position_id
         return msgspec.structs.replace(order, position_id=position_id)
+
+    def plain(self, client: ExecutionClient, command: Submit) -> Submit:
+        """Return a command as the client gets it: without reduce-only where it has none."""
+        if isinstance(command, SubmitOrder):
+            order = command.order
+            if not order.reduce_only or client.capabilities.reduce_only:
+                return command
+            return msgspec.structs.replace(command, order=_plain(order))
+        if client.capabilities.reduce_only:
+            return command
+        return msgspec.structs.replace(command, orders=tuple(map(_plain, command.orders)))
 
     def _default_position(self, order: OrderInitialized) -> PositionId:
         parent_id = order.terms.parent_order_id
@@ -91,3 +108,7 @@ class Placement:
             f"position {position_id} is one of {whose[1]} in {whose[0]}, account {whose[2]}; the"
             f" order is of {wanted[1]} in {wanted[0]}, for account {wanted[2]}",
         )
+
+
+def _plain(order: OrderInitialized) -> OrderInitialized:
+    return msgspec.structs.replace(order, reduce_only=False) if order.reduce_only else order

@@ -102,9 +102,10 @@ def _put(exchange: SimulatedExchange, order: Order) -> None:
     if engine is None or venue_order_id is None:
         return
     exchange._sequence += 1
-    made = venue_order(
-        order.to_initialized(), venue_order_id, exchange._sequence, engine.instrument
-    )
+    definition = order.to_initialized()
+    if order.reduce_only and not exchange.settings.capabilities.reduce_only:
+        definition = msgspec.structs.replace(definition, reduce_only=False)  # as it came
+    made = venue_order(definition, venue_order_id, exchange._sequence, engine.instrument)
     made.filled = order.filled_quantity
     made.is_accepted = True
     exchange._orders[order.client_order_id] = made

@@ -69,8 +69,9 @@ class SimulatedVenue(
         bar_path: `"ohlc"`, or `"adaptive"`: low before high when it is nearer to the open.
         trades_move_book: For trade data without quotes: take the last trade as bid and ask.
         round_money: Round each fill's money to the currency's digits.
-        capabilities: What it can be given; by default everything. What it lacks of triggers and
-            contingencies is watched on our side, an order that lacks anything else is denied.
+        capabilities: What it can be given; by default everything. What it lacks of triggers,
+            contingencies and reduce-only is kept on our side, an order that lacks anything else is
+            denied.
 
     >>> SimulatedVenue(starting_balances="10_000 USDT", taker_fee="0.0004").taker_fee
     Decimal('0.0004')

@@ -178,7 +178,7 @@ class TradingCore:
             return
         self.lanes.risk_events.put(event)
         emulator = self.emulator
-        if emulator.held or emulator.has_linked:
+        if emulator.held or emulator.is_concerned:
             emulator.on_event(event)
 
     def _on_released(self, command: SubmitOrder) -> None:
@@ -333,9 +333,11 @@ class TradingCore:
         )
         with localcontext(MONEY_CONTEXT):
             try:
-                for actor in self.actors:
+                for number, actor in enumerate(self.actors):
                     self.clock.sample()
                     self.on_actor("start", actor)
+                    if not number:
+                        self.emulator.adopt()
                     self.risk.begin()
                     actor.start()
             finally:
