@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Set
 from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -101,6 +101,7 @@ class Cache:
     Attributes:
         purged_before_ns: The newest time for which `purge` was called, 0 if never.
         has_several_accounts: Whether a venue has more than one account.
+        has_one_account: Whether clients trade for at most one account, at any venue.
     """
 
     def __init__(self) -> None:
@@ -119,7 +120,9 @@ class Cache:
         self._account_of: dict[Venue, AccountId] = {}
         self._accounts_at: dict[Venue, list[AccountId]] = {}
         self._account_of_client: dict[ClientId, AccountId] = {}
+        self._registered: dict[AccountId, None] = {}
         self.has_several_accounts = False
+        self.has_one_account = True
 
     # Instruments and market data
 
@@ -447,6 +450,8 @@ class Cache:
         here.append(account_id)
         self.has_several_accounts |= len(here) > 1
         self._account_of_client[client_id] = account_id
+        self._registered[account_id] = None
+        self.has_one_account = len(self._registered) < 2
 
     def account_of_client(self, client_id: str) -> AccountId | None:
         """Return the account an execution client trades for, None if there is no such client."""
@@ -505,7 +510,11 @@ class Cache:
 
     def registered_accounts(self) -> list[AccountId]:
         """Return the accounts that clients trade for, whether or not they have told their state."""
-        return list(dict.fromkeys(self._account_of_client.values()))
+        return list(self._registered)
+
+    def is_split_by(self, accounts: Set[AccountId]) -> bool:
+        """Return whether some of the accounts that clients trade for are among these, not all."""
+        return 0 < len(accounts) < len(self._registered)
 
     def accounts(self) -> list[AccountState]:
         """Return the newest state of each account."""

@@ -29,7 +29,7 @@ then it is checked again like a new one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence, Set
 
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
@@ -174,7 +174,7 @@ class RiskEngine:
         """Say which accounts keep positions apart; who opens accounts may add to it later."""
         self._exposure.hedging = accounts
 
-    def set_apart(self, accounts: Container[AccountId]) -> None:
+    def set_apart(self, accounts: Set[AccountId]) -> None:
         """Say which accounts count by themselves, apart from all others, as simulated ones do.
 
         Neither what they lose nor what works in them counts for the others, nor the other way.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Set
 from decimal import Decimal
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -104,7 +103,7 @@ class Exposure:
         self.client_id: ClientId | None = None
         self.account_id: AccountId | None = None
         self.among: AccountId | None = None
-        self.apart: Container[AccountId] = frozenset[AccountId]()
+        self.apart: Set[AccountId] = frozenset[AccountId]()
         self._cache = cache
         self._listed: dict[ClientOrderId, OrderInitialized] = {}
 
@@ -254,31 +253,39 @@ class Exposure:
         Of an instrument in the account that the order is for; all together in every account that
         counts with that one.
         """
-        if instrument_id is not None:
-            counts = self._is_among
+        open_orders = self._cache.orders_open(instrument_id=instrument_id)
+        if self._cache.has_one_account:
+            accounts = None
+            names = {one.client_order_id for one in open_orders}
         else:
-            venue = venue_of(order.instrument_id)
-            mine = self._cache.account_id_for(venue, self.client_id, self.account_id)
-            counts = partial(self._is_beside, mine is not None and mine in self.apart)
-        names = {
-            one.client_order_id
-            for one in self._cache.orders_open(instrument_id=instrument_id)
-            if counts(one.account_id)
-        }
+            accounts = self._beside(order) if instrument_id is None else self._among
+            names = {
+                one.client_order_id
+                for one in open_orders
+                if accounts is None or one.account_id in accounts
+            }
         names.update(
             name
             for name, claim in self.claims.items()
             if instrument_id in (None, claim.order.instrument_id)
             and is_resting(claim.order)
-            and counts(claim.account_id)
+            and (accounts is None or claim.account_id in accounts)
         )
         return names
 
-    def _is_among(self, account_id: AccountId | None) -> bool:
-        return self.among is None or account_id == self.among
+    @property
+    def _among(self) -> tuple[AccountId, ...] | None:
+        return None if self.among is None else (self.among,)
 
-    def _is_beside(self, is_apart: bool, account_id: AccountId | None) -> bool:
-        return account_id is not None and (account_id in self.apart) is is_apart
+    def _beside(self, order: OrderInitialized) -> tuple[AccountId, ...] | None:
+        """Return the accounts that count together with that of an order, None for all."""
+        cache, apart = self._cache, self.apart
+        if not cache.is_split_by(apart):
+            return None
+        venue = venue_of(order.instrument_id)
+        mine = cache.account_id_for(venue, self.client_id, self.account_id)
+        is_apart = mine is not None and mine in apart
+        return tuple(one for one in cache.registered_accounts() if (one in apart) is is_apart)
 
     def unsold(self, instrument_id: InstrumentId, account_id: AccountId) -> Decimal:
         """Return what an account holds and no resting order sells; claims are not counted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ class DayLoss:
         clock: Clock,
         tell: Callable[[DayLoss, LossDayBegan | LossLimitReached], None],
     ) -> None:
-        self.apart: Container[AccountId] = frozenset[AccountId]()
+        self.apart: Set[AccountId] = frozenset[AccountId]()
         given = limits.max_loss_per_day
         by_account = given if isinstance(given, dict) else {}
         self._by_account = {
@@ -137,7 +137,7 @@ class DayLoss:
     @property
     def is_mixed(self) -> bool:
         """Return whether there are both accounts that count apart and others."""
-        return len({one in self.apart for one in self._known()}) > 1
+        return self._cache.is_split_by(self.apart)
 
     def sets_state(self, reached: LossLimitReached) -> bool:
         """Return whether a loss may set the trading state: of accounts apart, only without others.
