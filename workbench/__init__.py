@@ -90,7 +90,7 @@ from workbench.model.money import Currency, Money
 from workbench.model.order_lists import Bracket, OrderList
 from workbench.model.orders import Order
 from workbench.model.positions import Position
-from workbench.model.risk_events import LossLimitReached, TradingStateChanged
+from workbench.model.risk_events import LossDayBegan, LossLimitReached, TradingStateChanged
 from workbench.node import (
     Certificate,
     Checklist,
@@ -212,6 +212,7 @@ __all__ = [
     "LatencyModel",
     "LifecycleError",
     "LiquiditySide",
+    "LossDayBegan",
     "LossLimitReached",
     "MakerTakerFeeModel",
     "MarkPrice",
