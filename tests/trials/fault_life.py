@@ -35,7 +35,9 @@ SETTINGS = ExecutionSettings(
     check_interval_s=5.0,
     close_timeout_s=0.5,
     inquiry=InquirySettings(first_wait_s=0.3, wait_s=0.5),
-    link=LinkSettings(first_back_off_s=0.1, most_back_off_s=1.0, skew_interval_s=5.0),
+    link=LinkSettings(
+        connect_timeout_s=2.0, first_back_off_s=0.1, most_back_off_s=1.0, skew_interval_s=5.0
+    ),
 )
 LIMITS = wb.RiskLimits(
     max_order_quantity=100, max_position=10_000, max_loss_per_day="10_000_000 USDT"
@@ -133,7 +135,8 @@ class Life:
             config, open_journal=self._open, make_clock=lambda emit: VirtualClock(loop, emit)
         )
         more = {"fake": venue, "process": process}
-        self.node.add_data_client_factory(wb.VenueData(MORTAL, **more))
+        waits = None if settings is None else settings.link
+        self.node.add_data_client_factory(wb.VenueData(MORTAL, settings=waits, **more))
         account = wb.VenueAccount(
             MORTAL, ACCOUNT, instruments=[PAIR.id], settings=settings, **more, **options
         )

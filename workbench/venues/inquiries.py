@@ -75,6 +75,8 @@ class Inquiries:
     def begin(self, tracked: Tracked, *, at_once: bool = False) -> None:
         """Ask for an order, beginning anew where it is being asked for.
 
+        One that is unknown after a whole series is asked for once.
+
         Args:
             tracked: The order.
             at_once: Whether there is nothing to wait for first.
@@ -100,8 +102,9 @@ class Inquiries:
 
     async def _series(self, tracked: Tracked, *, at_once: bool) -> None:
         settings = self._settings
+        queries = 1 if tracked.client_order_id in self.unknown else settings.queries
         asked, was_known, wait_s = 0, False, settings.first_wait_s
-        while asked < settings.queries:
+        while asked < queries:
             if asked or not at_once:
                 await asyncio.sleep(wait_s)
                 wait_s = settings.wait_s
@@ -122,6 +125,8 @@ class Inquiries:
 
     def _call_unknown(self, tracked: Tracked, *, was_known: bool) -> None:
         name = tracked.client_order_id
+        if name in self.unknown:
+            return
         told = "it is still waited for" if was_known else "the venue told nothing of it"
         self.unknown[name] = f"asked {self._settings.queries} times: {told}"
         _log.warning("%s: order %s is unknown: %s", self._owner, name, self.unknown[name])
