@@ -323,12 +323,14 @@ def test_a_strategy_goes_from_the_sandbox_to_an_account_and_on_after_its_kernel_
         if history:
             until(kernel, "strategy.trend.is_ready")  # without it that takes twenty minutes
         until(kernel, f"len(real_orders()) >= {len(meanwhile['orders']) + 6}")
-        kernel.run("strategy.is_paused = True").ok()
-        compare(kernel, exchange)
-        kernel.run("await node.stop_async()").ok()
-        end = compare(kernel, exchange)
         kernel.run("found = await node.verify_async()").ok()
         assert kernel.value("found.is_identical or repr(found)") is True
+        compare(kernel, exchange)
+        # What rests would fill once nobody looks.
+        kernel.run("strategy.is_paused = True; strategy.cancel_all_orders(instrument.id)").ok()
+        until(kernel, "not resting() and not node.core.cache.orders_in_flight()")
+        kernel.run("await node.stop_async()").ok()
+        end = compare(kernel, exchange)
         kernel.run("node.dispose()").ok()
     assert meanwhile["orders"].keys() < end["orders"].keys()
     assert set(meanwhile["fills"]) < set(end["fills"])
