@@ -18,6 +18,7 @@ import pytest
 import workbench as wb
 from workbench.trading.code_identity import (
     CodeIdentity,
+    changes_since,
     code_fingerprint,
     differences,
     identify,
@@ -180,7 +181,11 @@ def test_a_run_changes_nothing() -> None:
 
 def test_the_fast_way_gives_the_same() -> None:
     strategy = defined()(fast=4)
-    assert code_fingerprint(strategy) == identify(strategy).fingerprint
+    before = identify(strategy)
+    assert code_fingerprint(strategy) == before.fingerprint
+    assert changes_since(before, strategy) == []
+    type(strategy).on_bar.__globals__["FAST"] = 9
+    assert changes_since(before, strategy) == ["FAST 3 -> 9"]
 
 
 SCRIPT = """

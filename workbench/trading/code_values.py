@@ -150,11 +150,13 @@ def _array(values: Values, value: Any) -> Any:
 
 
 def _unordered(name: str, iterate: Callable[[Any], Iterator[Any]]) -> _Reader:
-    return lambda values, value: (name, sorted(map(repr, values.each(iterate(value)))))
+    return lambda values, value: (name, sorted(map(repr, values.each(list(iterate(value))))))
 
 
 def _dict(values: Values, value: Any) -> Any:
-    return "dict", [(values.of(k), values.of(v)) for k, v in dict[Any, Any].items(value)]
+    # At once, as all containers: another thread may go on changing it.
+    held = list(dict[Any, Any].items(value))
+    return "dict", [(values.of(k), values.of(v)) for k, v in held]
 
 
 def _partial(values: Values, value: Any) -> Any:
@@ -191,7 +193,7 @@ def _builtin(_: Values, value: Any) -> Any:
 
 
 def _items(name: str, iterate: Callable[[Any], Iterator[Any]]) -> _Reader:
-    return lambda values, value: (name, values.each(iterate(value)))
+    return lambda values, value: (name, values.each(list(iterate(value))))
 
 
 _READERS: tuple[tuple[Any, _Reader], ...] = (

@@ -41,7 +41,7 @@ from workbench.node.promotion.reports import DemotionReport, PromotionReport
 from workbench.node.promotion.rules import PromotionRules
 from workbench.node.session import Session
 from workbench.trading.actor import Actor
-from workbench.trading.code_identity import differences, identify
+from workbench.trading.code_identity import changes_since, identify
 from workbench.trading.strategy import Strategy
 from workbench.venues.execution_client import VenueExecutionClient
 
@@ -145,7 +145,7 @@ class Promoting:
         certificate = self.certificates.get(strategy.component_id)
         if certificate is None:
             return
-        changed = differences(certificate.code, identify(strategy))
+        changed = changes_since(certificate.code, strategy)
         mine = [r for key, r in self._core.routes.all().items() if key[0] == strategy.strategy_id]
         if changed and not any(route.code for route in mine):
             reason = f"it is not what was promoted: {'; '.join(changed)}; demote it"
