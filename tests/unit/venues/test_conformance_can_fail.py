@@ -66,6 +66,12 @@ class FindsNoOrder(FakeBrokerd):
         return []
 
 
+class KnowsNoIdsOfItsOwn(FakeBrokerd):
+    async def order_status_reports(self, query: Any) -> Any:
+        query = msgspec.structs.replace(query, venue_order_id=None)
+        return await super().order_status_reports(query)
+
+
 class FindsNoFill(FakeBrokerd):
     async def fill_reports(self, query: Any) -> Any:
         return []
@@ -173,6 +179,7 @@ FOUND_BY: list[tuple[type, str]] = [
     (NamesFillsAnew, "test_repeated_messages_count_once"),
     (NamesFillsAnew, "test_messages_out_of_order_end_in_the_right_state"),
     (FindsNoOrder, "test_reports_tell_what_is_open_and_what_filled"),
+    (KnowsNoIdsOfItsOwn, "test_an_order_is_found_by_the_venues_id_alone"),
     (FindsNoFill, "test_a_break_in_the_middle_of_an_order_loses_no_fill"),
     (ForgetsMoney, "test_a_market_order_fills"),
     (ForgetsMoney, "test_a_limit_order_rests_fills_in_part_and_whole"),

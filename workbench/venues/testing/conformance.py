@@ -27,7 +27,7 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.identifiers import ClientOrderId, ComponentId
 from workbench.model.orders import Order
 from workbench.venues.connection import LinkState
-from workbench.venues.contract import EndpointKind, check_endpoints
+from workbench.venues.contract import EndpointKind, OrderQuery, check_endpoints
 from workbench.venues.testing.session import VenueSession
 from workbench.venues.testing.trial import CannotSteerError, VenueTrial
 
@@ -536,6 +536,27 @@ class VenueConformance:
             trial.run(work())
         except CannotSteerError as reason:
             pytest.skip(str(reason))
+
+    def test_an_order_is_found_by_the_venues_id_alone(self, trial: VenueTrial) -> None:
+        """It is asked for so where a report of it names none of ours; also once it has ended."""
+
+        async def test(session: VenueSession) -> None:
+            names = [session.limit("buy", _LOW), session.limit("buy", _LOW)]
+            for name in names:
+                await self._until_status(session, name, OrderStatus.ACCEPTED)
+            order = session.order(names[0])
+            query = OrderQuery(
+                venue_order_id=order.venue_order_id, instrument_ids=(trial.instrument_id,)
+            )
+            for status in (OrderStatus.ACCEPTED, OrderStatus.CANCELED):
+                found = await session.execution.brokerd.order_status_reports(query)
+                told = [(one.venue_order_id, one.status) for one in found]
+                assert told == [(order.venue_order_id, status)]
+                if order.is_open:
+                    session.desk.cancel_order(order)
+                    await self._until_status(session, names[0], OrderStatus.CANCELED)
+
+        self._go(trial, test)
 
     # What is looked at
 
