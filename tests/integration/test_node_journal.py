@@ -302,6 +302,30 @@ def test_a_second_node_of_one_trader_is_not_even_built(place: Place) -> None:
     second.dispose()
 
 
+def test_a_start_and_a_stop_send_and_cancel_nothing_by_themselves(place: Place) -> None:
+    desk = Desk()
+    first = place.node(desk)
+
+    async def trade() -> None:
+        resting, bought = desk.rest(), desk.buy()
+        await until(lambda: resting.is_open and bought.is_closed, first)
+
+    play(place, first, trade)
+    first.dispose()
+    before = [(one.order.client_order_id, one.status, one.filled) for one in place.placed]
+    submits = dict(place.market.submits)
+    second = place.node(Desk())
+
+    async def look() -> None:
+        assert len(second.orders()) == 2
+        assert len(second.positions()) == 1
+
+    play(place, second, look)
+    second.dispose()
+    assert [(one.order.client_order_id, one.status, one.filled) for one in place.placed] == before
+    assert place.market.submits == submits
+
+
 def test_a_real_account_needs_a_journal() -> None:
     node = make_node(Desk(), market=Market())
     node.add_exec_client_factory(Market(venue="REAL", is_simulated=False))

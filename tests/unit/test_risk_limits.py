@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.risk_core import PAIR, SECOND, SHARE, START, Outcome, Step, Trader, quotes, trade
@@ -310,3 +313,49 @@ def test_the_trading_state_is_told_when_it_changes() -> None:
 def test_a_limit_of_what_is_not_there_lets_nothing_start(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         trade(buy(100), limits=limits(**given))
+
+
+CHANGES: list[Any] = [
+    lambda limits: setattr(limits, "max_position", None),
+    lambda limits: limits.max_position.update({PAIR.id: 9}),
+    lambda limits: limits.max_position.pop(PAIR.id),
+    lambda limits: limits.max_position.clear(),
+    lambda limits: limits.max_position.setdefault("X", 9),
+    lambda limits: limits.max_position.__setitem__(PAIR.id, 9),
+    lambda limits: limits.max_position.__delitem__(PAIR.id),
+    lambda limits: limits.max_position.__ior__({PAIR.id: 9}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_strategy_cannot_change_the_limits_by_accident(change: Any) -> None:
+    given = {PAIR.id: 5_000}
+    limits = RiskLimits(max_position=given)  # type: ignore[arg-type]
+    refused: list[BaseException] = []
+
+    def step(trader: Trader) -> None:
+        for attempt in (
+            lambda: change(trader.core.risk.limits),
+            lambda: setattr(trader.core.risk, "limits", RiskLimits()),
+        ):
+            with pytest.raises((TypeError, AttributeError)) as caught:
+                attempt()
+            refused.append(caught.value)
+        trader.market("buy", 6_000)
+
+    outcome = trade(step, limits=limits)
+    assert len(refused) == 2
+    assert limits == RiskLimits(max_position={PAIR.id: D(5_000)})
+    assert outcome.codes == ["POSITION_TOO_LARGE"]
+    given[PAIR.id] = 9
+    assert limits.max_position == {PAIR.id: 5_000}
+
+
+def test_limits_by_name_are_encoded_copied_and_compared_like_any_dict() -> None:
+    limits = RiskLimits(max_open_orders={PAIR.id: 5})
+    assert msgspec.json.decode(msgspec.json.encode(limits.max_open_orders)) == {PAIR.id: 5}
+    assert msgspec.to_builtins(limits)["max_open_orders"] == {PAIR.id: 5}
+    for same in (copy.deepcopy(limits), pickle.loads(pickle.dumps(limits))):
+        assert same == limits
+        with pytest.raises(TypeError, match="limits cannot be changed"):
+            same.max_open_orders[PAIR.id] = 9

@@ -90,7 +90,6 @@ class RiskEngine:
         check_thread: Called before the trading state is changed; may refuse.
 
     Attributes:
-        limits: What is enforced.
         waits_here: Whether an order that comes with a command will wait on our side and does not
             leave now; by default whether it has an emulation trigger.
     """
@@ -107,7 +106,7 @@ class RiskEngine:
         on_risk_event: Callable[[RiskEvent], None] | None = None,
         check_thread: Callable[[], None] | None = None,
     ) -> None:
-        self.limits: RiskLimits = RiskLimits() if limits is None else limits
+        self._limits = RiskLimits() if limits is None else limits
         self.waits_here: Callable[[OrderInitialized, Submit], bool] = is_emulated
         self._cache = cache
         self._clock = clock
@@ -118,26 +117,30 @@ class RiskEngine:
         profits = Portfolio(cache) if portfolio is None else portfolio
         self._exposure = Exposure(cache)
         self._claims = self._exposure.claims
-        self._minute = MinuteRate(self.limits, clock) if self.limits.orders_per_minute else None
+        self._minute = (
+            MinuteRate(self._limits, clock, self._exposure)
+            if self._limits.orders_per_minute
+            else None
+        )
         self._loss = (
-            DayLoss(self.limits, cache, profits, clock, self._on_loss)
-            if self.limits.max_loss_per_day
+            DayLoss(self._limits, cache, profits, clock, self._on_loss)
+            if self._limits.max_loss_per_day
             else None
         )
         self._checks = Checks(
             cache,
             clock,
-            self.limits,
+            self._limits,
             self._exposure,
             Funds(cache, self._exposure, profits.rates.convert),
             self._loss,
         )
         self._switch = TradingSwitch(self._checks, clock, self._tell)
-        drops = self.limits.on_excess is OnExcess.DROP
-        interval_ns = self.limits.orders_interval_ns
+        drops = self._limits.on_excess is OnExcess.DROP
+        interval_ns = self._limits.orders_interval_ns
         self._submits: Throttler[Submit] = Throttler(
             "risk:orders",
-            self.limits.orders,
+            self._limits.orders,
             interval_ns,
             clock,
             send_command if self._minute is None else self._leave,
@@ -146,7 +149,7 @@ class RiskEngine:
         )
         self._modifies: Throttler[ModifyOrder] = Throttler(
             "risk:modifications",
-            self.limits.modifies,
+            self._limits.modifies,
             interval_ns,
             clock,
             self._leave_modify,
@@ -155,6 +158,11 @@ class RiskEngine:
         )
 
     # From outside
+
+    @property
+    def limits(self) -> RiskLimits:
+        """Return what is enforced; it stays so."""
+        return self._limits
 
     @property
     def trading_state(self) -> TradingState:
@@ -201,7 +209,7 @@ class RiskEngine:
         if self._loss is None:
             return
         self._loss.take_over(events)
-        state = state_after(events, self.limits.on_loss, self._loss)
+        state = state_after(events, self._limits.on_loss, self._loss)
         if state is not None:
             self._switch.resume(state)
 
@@ -461,7 +469,7 @@ class RiskEngine:
         self._tell(event)
         if isinstance(event, LossDayBegan) or not loss.sets_state(event):
             return
-        state = STATE_ON_LOSS.get(self.limits.on_loss)
+        state = STATE_ON_LOSS.get(self._limits.on_loss)
         # A state that lets even less through stays.
         if state is not None and self._checks.state is not TradingState.HALTED:
             whose = loss.whose(event)

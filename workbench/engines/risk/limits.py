@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -64,7 +64,8 @@ class RiskLimits(
             `"buffer"` keeps it, first-in first-out, and checks it again when there is room. A
             cancel of an order that waits denies it (`CANCELED_WHILE_WAITING`).
         orders_per_minute: At most so many submits in any 60 seconds, all instruments together or
-            by instrument id; what is beyond is always refused (`ORDERS_PER_MINUTE_EXCEEDED`).
+            by instrument id, and those for simulated accounts apart from those for real ones; what is
+            beyond is always refused (`ORDERS_PER_MINUTE_EXCEEDED`).
         max_order_quantity: Of one order, by instrument, in its units (`ORDER_TOO_LARGE`).
         max_notional: Of one order, by instrument, in its settlement currency
             (`NOTIONAL_TOO_LARGE`).
@@ -154,7 +155,35 @@ def _read(given: Any, name: str, read: Callable[[Any, str], Any]) -> Any:
     if not isinstance(given, dict):
         return read(given, name)
     by_key = cast("dict[Any, Any]", given)
-    return {key: read(value, f"{name}[{key!r}]") for key, value in by_key.items()}
+    return _Fixed({key: read(value, f"{name}[{key!r}]") for key, value in by_key.items()})
+
+
+class _Fixed(dict[str, Any]):
+    """A dict that stays as it was made: what reads a limit must not change it by accident."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as the same."""
+        return _Fixed, (dict(self),)
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError(
+        "limits cannot be changed: they are set where the node or backtest is configured, with"
+        " wb.RiskLimits(...)"
+    )
+
+
+for _changes in [
+    "__setitem__",
+    "__delitem__",
+    "__ior__",
+    "clear",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+]:
+    setattr(_Fixed, _changes, _refuse)
 
 
 def _whole(value: Any, name: str) -> int:
