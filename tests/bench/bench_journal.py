@@ -52,7 +52,7 @@ def bare(folder: Path) -> tuple[float, float]:
     return percentiles(taken)
 
 
-def messages(count: int) -> Iterator[tuple[str, Any]]:
+def messages(count: int, account_id: str = "SIM-PAPER") -> Iterator[tuple[str, Any]]:
     """Yield what a run would journal: orders that are submitted, accepted and filled."""
     from workbench.model import commands as c
     from workbench.model import events as e
@@ -63,7 +63,7 @@ def messages(count: int) -> Iterator[tuple[str, Any]]:
 
     rng = random.Random(1)
     pair = CurrencyPair.define("AUD/USD.SIM")
-    account = AccountId("SIM-PAPER")
+    account = AccountId(account_id)
     yield "instrument", pair
     yield (
         "event",
