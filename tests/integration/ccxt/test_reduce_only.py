@@ -47,10 +47,8 @@ class Desk(wb.Strategy):
     def on_order_denied(self, event: wb.OrderDenied) -> None:
         self.denials.append(f"{event.code}: {event.reason}")
 
-    def bracket(self, **prices: str) -> list[wb.Order]:
-        made = self.orders.bracket(
-            self.instrument_id, "buy", 2, **{"stop_loss": "90", "take_profit": "110", **prices}
-        )
+    def bracket(self) -> list[wb.Order]:
+        made = self.orders.bracket(self.instrument_id, "buy", 2, stop_loss="90", take_profit="110")
         self.submit_order_list(made)
         return list(made)
 
