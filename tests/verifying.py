@@ -12,6 +12,7 @@ import msgspec
 
 import workbench as wb
 from tests.node_fakes import PAIR
+from workbench.model.identifiers import TradeId
 from workbench.node.journal import JournalKind, JournalRecord, JournalView
 
 START_NS = 1_767_225_600_000_000_000
@@ -232,7 +233,9 @@ def market_data(count: int, seed: int = 1, step_ns: int = 700_000_000) -> list[A
         ts = START_NS + number * step_ns
         bid = round(bid + rng.choice((-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03)), 2)
         if rng.random() < 0.2:
-            found.append(wb.Trade(PAIR.id, bid, 2.0, wb.AggressorSide.BUYER, f"T{number}", ts, ts))
+            found.append(
+                wb.Trade(PAIR.id, bid, 2.0, wb.AggressorSide.BUYER, TradeId(f"T{number}"), ts, ts)
+            )
         else:
             found.append(wb.Quote(PAIR.id, bid, round(bid + 0.02, 2), 50.0, 50.0, ts, ts))
     return found

@@ -16,9 +16,10 @@ import pytest
 
 import workbench as wb
 from tests.unit.journal import samples as s
+from workbench.model.commands import DataKind
 from workbench.model.errors import CodecError, ConfigError
 from workbench.model.events import LoopStalled
-from workbench.model.identifiers import AccountId, ClientId
+from workbench.model.identifiers import AccountId, ClientId, ComponentId, StrategyId
 from workbench.model.orders import Order
 from workbench.node.journal import (
     DataNotRecorded,
@@ -33,11 +34,14 @@ from workbench.node.journal import (
     RunStarted,
     hide,
 )
+from workbench.node.journal import circumstances as k
 from workbench.node.journal.payloads import redacted
 from workbench.node.journal.records import PAYLOADS
 from workbench.runtime.channels import ChannelName
 from workbench.runtime.eventlog import RecordKind
 
+STRATEGY = ComponentId("S-001")
+BARS = wb.BarType.parse("AUD/USD.SIM-1-minute-bid")
 PAYLOAD_SAMPLES: list[Any] = [
     RawReport(
         client_id=ClientId("B"), source="user stream", data=b'{"e":"x"}\xff', account_id=s.ACCOUNT
@@ -52,6 +56,43 @@ PAYLOAD_SAMPLES: list[Any] = [
     ),
     ExceptionRaised(where="S-001", type_name="ValueError", text="no", traceback="..."),
     RunStarted(trader_id=s.TRADER, run_tag="t", accounts=(s.TRADED,)),  # type: ignore[arg-type]
+]
+CIRCUMSTANCE_SAMPLES: list[Any] = [
+    k.StageSet(
+        data_clients=(k.FoundDataClient(client_id=ClientId("F"), venues=(s.TRADED.venue,)),),
+        execution_clients=(
+            k.FoundExecutionClient(
+                client_id=ClientId("B"),
+                capabilities=wb.Capabilities(order_types={"market"}, amend=False),
+                session=wb.TradingSession(open="09:30", close="16:00"),
+            ),
+        ),
+    ),
+    k.StrategyStarted(
+        strategy_id=STRATEGY, class_name="S", fingerprint="f", parameters={"fast": "10"}
+    ),
+    k.StrategyStopping(strategy_id=STRATEGY),
+    k.StrategiesStopped(),
+    k.ClientServes(
+        client_id=ClientId("F"),
+        kind=DataKind.BARS,
+        instrument_id=s.PAIR.id,
+        bar_type=BARS,
+        answer=True,
+    ),
+    k.ClientBars(client_id=ClientId("F"), instrument_id=s.PAIR.id, bar_types=(BARS,)),
+    k.PriceFresh(instrument_id=s.PAIR.id),
+    k.RoutesSet(
+        routes=(
+            k.RecordedRoute(
+                strategy_id=StrategyId(STRATEGY), venue=s.TRADED.venue, account_id=s.ACCOUNT
+            ),
+        ),
+        guarded=(s.ACCOUNT,),
+    ),
+    k.IdsTaken(strategy_id=STRATEGY, count=3),
+    k.CalledFromOutside(what="S-001.set"),
+    k.Killed(),
 ]
 
 
@@ -79,19 +120,21 @@ def journaled(folder: Path, *items: tuple[str, Any]) -> Journal:
 def test_what_is_appended_comes_back_as_it_was_with_its_envelope(tmp_path: Path) -> None:
     messages = [s.submit(1), s.accepted(1), s.filled(1), s.account(5), s.PAIR, s.quote(2), Temper(
         score=0.5, ts_event=1, ts_init=1
-    ), *PAYLOAD_SAMPLES]  # fmt: skip
+    ), *PAYLOAD_SAMPLES, *CIRCUMSTANCE_SAMPLES]  # fmt: skip
     kinds = ["command", "event", "event", "event", "instrument", "data", "data"]
     kinds += ["raw", "purge", "data", "promotion", "exception", "run"]
+    kinds += ["circumstance"] * len(CIRCUMSTANCE_SAMPLES)
     with journaled(tmp_path, *zip(kinds, messages, strict=True)) as journal:
         found = list(journal.messages())
     assert [r.message for r in found] == messages
     assert [r.kind.value for r in found] == kinds
-    assert [r.sequence for r in found] == [r.number for r in found] == list(range(1, 14))
-    assert [r.ts for r in found] == [n * 10**9 for n in range(1, 14)]
+    assert [r.sequence for r in found] == [r.number for r in found] == list(range(1, 25))
+    assert [r.ts for r in found] == [n * 10**9 for n in range(1, 25)]
 
 
 def test_there_is_a_sample_of_every_payload() -> None:
-    names = {type(sample).__name__ for sample in PAYLOAD_SAMPLES} | {"RunStopped"}
+    samples = (*PAYLOAD_SAMPLES, *CIRCUMSTANCE_SAMPLES)
+    names = {type(sample).__name__ for sample in samples} | {"RunStopped"}
     assert names == {kind.__name__ for kind in PAYLOADS}
 
 

@@ -159,8 +159,7 @@ class Between:
     # Circumstances
 
     def _circumstance(self, record: JournalRecord, message: Any) -> None:
-        kind: type = type(message)
-        act = self._circumstances.get(kind)
+        act = self._circumstances.get(message.__class__)
         if act is not None:
             act(record, message)
         elif isinstance(message, _REFUSALS):

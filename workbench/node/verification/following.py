@@ -16,6 +16,7 @@ from typing import Any
 from workbench.model import events as e
 from workbench.model.custom_data import CustomData
 from workbench.model.display import format_ns
+from workbench.model.enums import TradingState
 from workbench.model.errors import CALLBACK_FAILURES
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
@@ -42,7 +43,7 @@ _MADE_HERE = (
 """Events that no client sends: the core makes them."""
 
 _OWN_TIMERS = ("risk:", "bars:", "history:", "order-emulator:")
-_WAITED = "CANCELED_WHILE_WAITING"
+_WAITED, _HALTED = "CANCELED_WHILE_WAITING", "TRADING_HALTED"
 
 Handler = Callable[[Any], None]
 
@@ -247,9 +248,20 @@ class Follower:
                 self._define(message, step)
             elif isinstance(message, _MADE_HERE):
                 if message.strategy_id not in course.stood_in:
+                    self._check_halt(message)
                     raise self._mismatch(record, steps)
                 self._define(message, step)
         return True
+
+    def _check_halt(self, message: e.OrderEvent) -> None:
+        """Check that nothing has halted trading while a message was handled.
+
+        Raises:
+            CannotFollowError: If so: it is not recorded where in it.
+        """
+        is_halt = isinstance(message, e.OrderDenied) and message.code == _HALTED
+        if is_halt and self._core.risk.trading_state is not TradingState.HALTED:
+            raise CannotFollowError("trading was halted while this message was handled")
 
     def _refuse_waiting(self, record: JournalRecord) -> None:
         """Refuse what waits for the rate, where the node did as it stopped."""
