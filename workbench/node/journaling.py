@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workbench.engines.clients import ExecutionClient
-from workbench.model.commands import CancelAllOrders, CancelOrder, SubmitOrder, SubmitOrderList
+from workbench.engines.clients import DataClient, ExecutionClient
+from workbench.model.commands import SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
@@ -61,7 +61,6 @@ from workbench.venues.secrets import redact
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.25
 _FLUSH_S = 2.0
-_CANCELS = 10_000  # remembered: each is waited for soon after it was written down
 _FILL_OVERLAP_NS = 60_000_000_000
 _SUBMITS = ("SubmitOrder", "SubmitOrderList")
 
@@ -79,7 +78,8 @@ class OpenJournal(Protocol):
 class AccountJournal:
     """What an execution client writes down first: an account's way to the journal.
 
-    Nothing but a cancel leaves without being durable, or without the account's lease.
+    Nothing leaves without being durable, or without the account's lease, but cancels: what sends
+    them (`workbench.venues.outbox`) lets them leave whatever `durable` raises.
 
     Args:
         journal: Where to.
@@ -88,33 +88,21 @@ class AccountJournal:
     def __init__(self, journal: Journal) -> None:
         self.lease: Lease | None = None
         self._journal = journal
-        self._cancels: dict[int, None] = {}
 
     def append(self, kind: str, payload: msgspec.Struct) -> int:
         """Write something down; return its sequence at once."""
-        sequence = self._journal.append(kind, payload)
-        if isinstance(payload, (CancelOrder, CancelAllOrders)):
-            self._cancels[sequence] = None
-            if len(self._cancels) > _CANCELS:
-                del self._cancels[next(iter(self._cancels))]
-        return sequence
+        return self._journal.append(kind, payload)
 
     async def durable(self, sequence: int) -> None:
         """Return when what has this sequence may have its effect.
 
         Raises:
-            JournalError: If it cannot be written; a cancel leaves all the same.
-            LeaseError: If the account may be traded no longer; likewise.
+            JournalError: If it cannot be written.
+            LeaseError: If the account may be traded no longer.
         """
-        is_cancel = sequence in self._cancels
-        try:
-            await self._journal.durable(sequence)
-        except JournalError:
-            if not is_cancel:
-                raise
-            _log.warning("a cancel leaves that could not be written down")
+        await self._journal.durable(sequence)
         lease = self.lease
-        if lease is not None and not is_cancel and not lease.may_send:
+        if lease is not None and not lease.may_send:
             raise LeaseError(str(lease.lost or f"{lease!r}; somebody else may trade it by now"))
 
 
