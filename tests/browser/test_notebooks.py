@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from tests.browser.lab_page import LabPage
 from tests.browser.server import NOTEBOOKS
 
 QUICKSTART = "01_quickstart.ipynb"
+TRADES = "05_from_sandbox_to_live.ipynb"
 USUAL = ("02_your_own_strategy.ipynb", "04_orders_and_risk.ipynb")
 OTHERS = [
     # All of them run in tests/notebooks; here each costs a page and a kernel more.
@@ -41,6 +44,8 @@ def test_the_quickstart_runs_cell_by_cell_shows_its_node_and_runs_again(lab: Lab
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_notebook_runs_and_fits_the_page(lab: LabPage, name: str) -> None:
+    if name == TRADES and find_spec("ccxt") is None:
+        pytest.skip("ccxt is not installed; the extra `ccxt` brings it")
     lab.open(name)
     lab.run_all()
     assert lab.failures() == []
