@@ -153,7 +153,15 @@ from workbench.trading import (
     Indicator,
     Strategy,
 )
-from workbench.venues import VenueAccount, VenueData, VenueError, venues
+from workbench.venues import (
+    ExecutionSettings,
+    InquirySettings,
+    LinkSettings,
+    VenueAccount,
+    VenueData,
+    VenueError,
+    venues,
+)
 
 __version__ = "0.1.0"
 
@@ -199,18 +207,21 @@ __all__ = [
     "Dataset",
     "DonchianChannel",
     "Equity",
+    "ExecutionSettings",
     "FeeModel",
     "FillModel",
     "FixedFeeModel",
     "FundingRate",
     "Future",
     "Indicator",
+    "InquirySettings",
     "Instrument",
     "InstrumentError",
     "InstrumentStatus",
     "KillReport",
     "LatencyModel",
     "LifecycleError",
+    "LinkSettings",
     "LiquiditySide",
     "LossDayBegan",
     "LossLimitReached",

@@ -28,7 +28,7 @@ from workbench.model.identifiers import ClientOrderId
 from workbench.node import ReconciliationError
 from workbench.runtime.virtual_time import START_NS, run_virtual
 from workbench.venues import ExecutionSettings, InquirySettings, LinkSettings
-from workbench.venues.fake import FakeVenue, Faults
+from workbench.venues.fake import FAKE, FakeVenue, Faults
 
 BY_HAND = ClientOrderId("web-1")
 DEAF = Faults(drop=1.0)
@@ -390,12 +390,21 @@ def test_a_strategy_is_not_started_while_the_venue_says_nothing(place: Place) ->
 
 
 def test_settings_are_checked_and_a_node_waits_as_they_say(place: Place) -> None:
-    with pytest.raises(ConfigError, match="check_interval_s must be above 0; got -1"):
+    with pytest.raises(ConfigError, match="check_interval_s must be above 0, in seconds; got -1"):
         ExecutionSettings(check_interval_s=-1)
     with pytest.raises(ConfigError, match="queries must be 1 or more"):
         InquirySettings(queries=0)
     with pytest.raises(ConfigError, match="no field 'check_interval'"):
         ExecutionSettings(check_interval=5)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="request_timeout_s must be above 0, in seconds; got '5'"):
+        ExecutionSettings(request_timeout_s="5")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"inquiry is wb.InquirySettings\(...\); got 5"):
+        ExecutionSettings(inquiry=5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"settings is wb.ExecutionSettings\(...\); got 30"):
+        wb.VenueAccount(FAKE, ACCOUNT, settings=30, fake=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"settings is wb.LinkSettings\(...\); got Exec"):
+        wb.VenueData(FAKE, settings=ExecutionSettings(), fake=None)  # type: ignore[arg-type]
+    assert wb.ExecutionSettings is ExecutionSettings
     quick = ExecutionSettings(
         request_timeout_s=0.5,
         inquiry=InquirySettings(queries=2, first_wait_s=0.1, wait_s=0.2),

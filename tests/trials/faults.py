@@ -318,6 +318,9 @@ def _order_differs(placed: FakeOrder, order: Any) -> Iterator[str]:
     here = order.status, order.filled_quantity, order.quantity, order.price
     if placed.status in CLOSED:  # what an order that ended was to be like does not matter
         there, here = there[:2], here[:2]
+        if name.startswith("hand-") and order.is_closed:
+            # Of one that came and ended unheard only the fills can be known.
+            there, here = there[1:], here[1:]
     if there != here:
         yield f"{name}: {there} at the venue, {here} here"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -63,6 +64,17 @@ LINK_TRANSITIONS: Mapping[tuple[LinkState, LinkTrigger], LinkState] = MappingPro
 """The whole table."""
 
 
+def check_seconds(name: str, value: Any) -> None:
+    """Refuse what is no number of seconds above 0.
+
+    Raises:
+        ConfigError: Naming the setting.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise ConfigError(f"{name} must be above 0, in seconds; got {value!r}")
+
+
 class LinkSettings(
     msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True, metaclass=SettingsMeta
 ):
@@ -87,8 +99,7 @@ class LinkSettings(
     def __post_init__(self) -> None:
         """Check that all are positive."""
         for name in self.__struct_fields__:
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be above 0; got {getattr(self, name)}")
+            check_seconds(name, getattr(self, name))
 
 
 class Link:

@@ -7,7 +7,7 @@ the node sees a `DataClient` and an `ExecutionClient`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ from workbench.venues.loader import as_plugin
 from workbench.venues.order_entry import Durable, ExecutionSettings
 from workbench.venues.plugin import VenuePlugin
 from workbench.venues.secrets import Credentials, KeyringLookup, read_credentials
+
+_S = TypeVar("_S", LinkSettings, ExecutionSettings)
 
 
 class HasClock(Protocol):
@@ -52,7 +54,7 @@ class VenueData:
         venue: The plug-in's name; `wb.venues()` lists them.
         instruments: What is loaded, as ids; everything the venue has, if empty.
         name: The client's name; the venue's by default.
-        settings: How its connection waits.
+        settings: How its connection waits: `wb.LinkSettings(...)`.
         **options: What the plug-in takes, such as `exchange="binance"`.
 
     Raises:
@@ -73,7 +75,7 @@ class VenueData:
         self.plugin.check_options(EndpointKind.DATAD, options)
         self.instrument_ids = _instrument_ids(instruments)
         self._name = parse_name(name, "a client's name") if name else ""
-        self._settings = settings
+        self._settings = _checked(settings, LinkSettings)
         self._options = options
 
     def _endpoints(self, clock: Clock) -> DataEndpoints:
@@ -136,7 +138,8 @@ class VenueAccount:
         account: The account's name, such as `"BINANCE-001"`; credentials are kept under it.
         instruments: What is looked at when orders and fills are asked for, as ids.
         name: The client's name; the account's by default.
-        settings: How it waits.
+        settings: How it waits, and what it looks at by itself and how often:
+            `wb.ExecutionSettings(check_interval_s=60.0)`.
         **options: What the plug-in takes, such as `exchange="binance"`.
 
     Raises:
@@ -161,7 +164,7 @@ class VenueAccount:
         self.account_id = AccountId(parse_name(account, "account"))
         self.instrument_ids = _instrument_ids(instruments)
         self._name = parse_name(name, "a client's name") if name else ""
-        self._settings = settings
+        self._settings = _checked(settings, ExecutionSettings)
         self._options = options
 
     def credentials(
@@ -220,6 +223,12 @@ class VenueAccount:
     def __repr__(self) -> str:
         """Return the plug-in, the account and the options; no credentials."""
         return f"VenueAccount({_shown(self.plugin, {'account': self.account_id} | self._options)})"
+
+
+def _checked(settings: Any, kind: type[_S]) -> _S | None:
+    if settings is not None and not isinstance(settings, kind):
+        raise ConfigError(f"settings is wb.{kind.__name__}(...); got {settings!r}")
+    return settings
 
 
 def _instrument_ids(given: Sequence[str]) -> tuple[InstrumentId, ...]:

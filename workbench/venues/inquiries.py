@@ -11,7 +11,7 @@ import msgspec
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.settings import SettingsMeta
-from workbench.venues.connection import told_error
+from workbench.venues.connection import check_seconds, told_error
 from workbench.venues.tasks import OwnedTasks
 from workbench.venues.tracked import Tracked
 
@@ -35,8 +35,10 @@ class InquirySettings(
 
     def __post_init__(self) -> None:
         """Check that something is asked."""
-        if self.queries < 1 or self.first_wait_s <= 0 or self.wait_s <= 0:
-            raise ConfigError("queries must be 1 or more, and first_wait_s and wait_s above 0")
+        if type(self.queries) is not int or self.queries < 1:
+            raise ConfigError(f"queries must be 1 or more; got {self.queries!r}")
+        check_seconds("first_wait_s", self.first_wait_s)
+        check_seconds("wait_s", self.wait_s)
 
 
 class Inquiries:

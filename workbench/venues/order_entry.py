@@ -28,7 +28,13 @@ from workbench.model.order_state import CLOSED, PENDING
 from workbench.model.reports import OrderStatusReport
 from workbench.model.settings import SettingsMeta
 from workbench.runtime.clock import Clock
-from workbench.venues.connection import Link, LinkSettings, LinkState, told_error
+from workbench.venues.connection import (
+    Link,
+    LinkSettings,
+    LinkState,
+    check_seconds,
+    told_error,
+)
 from workbench.venues.contract import BrokerEndpoints
 from workbench.venues.errors import (
     NotSentError,
@@ -105,8 +111,12 @@ class ExecutionSettings(
         """Check that the times are positive."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if name.endswith("_s") and value is not None and value <= 0:
-                raise ConfigError(f"{name} must be above 0; got {value}")
+            if name.endswith("_s") and not (value is None and name == "check_interval_s"):
+                check_seconds(name, value)
+        for name, kind in (("inquiry", InquirySettings), ("link", LinkSettings)):
+            if not isinstance(getattr(self, name), kind):
+                given = getattr(self, name)
+                raise ConfigError(f"{name} is wb.{kind.__name__}(...); got {given!r}")
 
 
 class OrderEntry:
