@@ -47,7 +47,7 @@ from workbench.node.journal import (
     Recorder,
     TradedAccount,
 )
-from workbench.node.journal.folding import FOLDED
+from workbench.node.journal.folding import FOLDED, starts_of
 from workbench.node.journal.taking_over import take_over_books
 from workbench.node.reconciliation import REFUSALS
 from workbench.node.user_data import journal_path, leases_path
@@ -179,17 +179,20 @@ class Journaling:
         self.run_tag = self.journal.unused_run_tag(start_ns)
         if not isinstance(core.clock, LiveClock):
             return
-        state = self.state = self.journal.state()
+        # Once through all records for what was sent where, once for the books: not twice for these.
+        state = self.state = JournalState(starts_of(self.journal.messages(JournalKind.RUN)))
+        state.look_through(self.journal.messages(FOLDED))
         clients = core.execution.clients
         for client in clients:
             _check_kind(state, client)
-        take_over_books(
+        fills = take_over_books(
             core,
             state,
             self.journal.messages(FOLDED),
             allow_overfills=self._config.allow_overfills,
             align_positions=self._config.align_positions,
         )
+        state.take_books(core.cache, core.portfolio, fills)
         for client in clients:
             if isinstance(client, VenueExecutionClient):
                 client.fills_since_ns = self._fills_since(state, client.account_id)

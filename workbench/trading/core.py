@@ -23,7 +23,7 @@ from workbench.engines.rebuilding import rebuild
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
 from workbench.model.errors import StrategyError, ThreadError
-from workbench.model.events import OrderEvent, PositionEvent
+from workbench.model.events import OrderEvent, OrderFilled, PositionEvent
 from workbench.model.identifiers import (
     ClientOrderId,
     ComponentId,
@@ -161,7 +161,7 @@ class TradingCore:
         self.dispatcher.taps.append(self.log.tap)
         self._request_count = 0
         self._thread = 0
-        self._is_rebuilding = False
+        self._rebuilt: list[OrderFilled] | None = None
 
     # Wiring
 
@@ -174,7 +174,9 @@ class TradingCore:
         (self.lanes.data_responses if is_response else self.lanes.data).put(event)
 
     def _on_applied(self, event: Any) -> None:
-        if self._is_rebuilding:
+        if self._rebuilt is not None:
+            if isinstance(event, OrderFilled):
+                self._rebuilt.append(event)
             return
         self.lanes.risk_events.put(event)
         emulator = self.emulator
@@ -281,7 +283,7 @@ class TradingCore:
         self.data.add_subscriber(actor)
         return component_id
 
-    def rebuild(self, records: Iterable[Record]) -> None:
+    def rebuild(self, records: Iterable[Record]) -> list[OrderFilled]:
         """Bring orders, positions and accounts to where earlier runs left them.
 
         Before actors are added. Nobody is told, nothing is sent, and the event log stays empty:
@@ -291,17 +293,21 @@ class TradingCore:
         Args:
             records: What earlier runs logged, oldest first (see `workbench.engines.rebuilding`).
 
+        Returns:
+            The fills that counted, in order.
+
         Raises:
             ClientError: If the execution client of an account is missing.
         """
         log, self.log = self.log, EventLog()
-        self._is_rebuilding = True
+        fills = self._rebuilt = list[OrderFilled]()
         try:
             with localcontext(MONEY_CONTEXT):
                 rebuild(records, self.cache, self.execution)
         finally:
             self.log = log
-            self._is_rebuilding = False
+            self._rebuilt = None
+        return fills
 
     def purge(self, closed_before_ns: int, keep: Container[ClientOrderId] = ()) -> Purged:
         """Forget orders and positions that were closed before a time; return what was forgotten.
@@ -359,7 +365,7 @@ class TradingCore:
                 pass
         return errors
 
-    def _keep(self, errors: list[StrategyError], step: Callable[[], None]) -> bool:
+    def _keep(self, errors: list[StrategyError], step: Callable[[], object]) -> bool:
         """Take a step; keep what an actor raises, take the actor out, and return False."""
         try:
             step()

@@ -227,6 +227,25 @@ class JournalState:
                     self._cross(record.message)
             rebuild(fed, self.cache, self._execution)
 
+    def look_through(self, records: Iterable[JournalRecord]) -> None:
+        """Do what `fold` does but for the books: a core that takes over works them out itself.
+
+        `take_books` brings them here afterwards.
+
+        Raises:
+            JournalError: If the records contradict each other.
+        """
+        for record in records:
+            self.sequence = record.sequence
+            if record.kind in _FED:
+                self._note(record.message)
+            elif record.kind in _BOUNDARIES:
+                self._cross(record.message)
+
+    def take_books(self, cache: Cache, portfolio: Portfolio, fills: list[OrderFilled]) -> None:
+        """Take the books that somebody else worked out, after `look_through`."""
+        self.cache, self.portfolio, self.fills = cache, portfolio, fills
+
     def _note(self, message: Any) -> None:
         """Keep what engines do not: which ids there were, what was sent where."""
         if isinstance(message, SubmitOrder):

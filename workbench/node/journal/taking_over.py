@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
+from workbench.model.events import OrderFilled
 from workbench.model.risk_events import RiskEvent
 from workbench.node.journal.folding import JournalState, of_accounts
 from workbench.node.journal.records import JournalRecord, RunStarted
@@ -18,7 +19,7 @@ def take_over_books(
     *,
     allow_overfills: bool,
     align_positions: bool,
-) -> None:
+) -> list[OrderFilled]:
     """Give a core what earlier runs left: instruments, orders, positions, accounts, the day's loss.
 
     Args:
@@ -27,23 +28,28 @@ def take_over_books(
         messages: What it follows from, of the kinds `FOLDED`.
         allow_overfills: As the core is to go on.
         align_positions: Likewise.
+
+    Returns:
+        The fills that counted, in order.
     """
     for instrument in state.cache.instruments():
         core.cache.add_instrument(instrument)
     accounts = [client.account_id for client in core.execution.clients]
     told: list[RiskEvent] = []
+    fills: list[OrderFilled] = []
     for run, records in _by_run(messages):
         core.execution.configure(
             allow_overfills=run.allow_overfills,
             align_positions=run.align_positions,
             claims=run.claims,
         )
-        core.rebuild(of_accounts(records, state, accounts))
+        fills += core.rebuild(of_accounts(records, state, accounts))
         told += (r.message for r in records if isinstance(r.message, RiskEvent) and state.counts(r))
     core.risk.take_over(told)
     core.execution.configure(
         allow_overfills=allow_overfills, align_positions=align_positions, claims={}
     )
+    return fills
 
 
 def _by_run(records: Iterable[JournalRecord]) -> Iterator[tuple[RunStarted, list[JournalRecord]]]:
