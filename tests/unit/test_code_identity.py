@@ -518,3 +518,65 @@ def test_values_that_hold_themselves_are_read_once() -> None:
         "class Uses(wb.Strategy):\n    def on_bar(self, bar): return ROWS, NODE, Uses\n"
     )
     assert identity_of(cell) == identity_of(cell)
+
+
+ODD = """
+import collections, contextlib, enum, functools, itertools, logging, random, re, threading, typing
+import msgspec, numpy as np, pandas as pd
+import workbench as wb
+LOG, LOCK, RNG = logging.getLogger("x"), threading.Lock(), np.random.default_rng(1)
+R, COUNT, WORD, HINT = random.Random(1), itertools.count(), re.compile("a"), typing.Optional[int]
+FRAME, MOMENT = pd.DataFrame({"a": [1.0]}), pd.Timestamp("2024-01-01", tz="UTC")
+MOST, CACHED = functools.partial(max, 3), functools.lru_cache(lambda x: x + 1)
+LAST, NAMES, NOTHING = collections.deque([1], 5), collections.Counter("aab"), None
+class Settings(msgspec.Struct, frozen=True):
+    rows: int = 1
+    names: list = []
+SETTINGS = Settings()
+class Color(enum.Flag):
+    RED = 1
+    BLUE = 2
+BOTH = Color.RED | Color.BLUE
+@functools.singledispatch
+def told(x): return 1
+@told.register
+def _(x: int): return 2
+@contextlib.contextmanager
+def logged(): yield LOG
+AVERAGE = wb.EMA(12)
+class Uses(wb.Strategy):
+    class Inner:
+        k = 3
+    async def later(self):
+        async with LOCK:
+            yield 1
+    def on_bar(self, bar):
+        with logged():
+            return (RNG, R, FRAME, MOMENT, COUNT, MOST(1), CACHED(1), WORD, LAST, NAMES, HINT,
+                    NOTHING,
+                    SETTINGS, BOTH, told(1), AVERAGE.value, [c for c in Color if c in BOTH])
+"""
+
+
+def test_whatever_a_notebook_holds_can_be_identified_and_stays_the_same() -> None:
+    strategy = defined(ODD, kind="Uses")()
+    held = type(strategy).on_bar.__globals__
+    before = identify(strategy)
+    assert identity_of(ODD) == before
+    held["RNG"].normal(), next(held["COUNT"]), held["CACHED"](3), held["R"].random()
+    held["AVERAGE"].update(3.0)
+    assert changes_since(before, strategy) == []
+    assert set(before.dependencies) >= {"msgspec", "numpy", "pandas"}
+    for name, another in {
+        "MOMENT": held["MOMENT"] + held["pd"].Timedelta(hours=1),
+        "MOST": held["functools"].partial(max, 4),
+        "BOTH": held["Color"].RED,
+        "SETTINGS": held["Settings"](rows=2),
+        "AVERAGE": wb.EMA(13),
+        "HINT": str,
+    }.items():
+        kept, held[name] = held[name], another
+        assert any(name in told or "on_bar" in told for told in changes_since(before, strategy))
+        held[name] = kept
+    held["told"].register(str)(lambda x: 3)
+    assert changes_since(before, strategy) != []

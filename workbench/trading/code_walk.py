@@ -108,6 +108,7 @@ class Walk:
         self._changed_attributes: set[str] = set()
         self._stored_attributes: set[str] = set()
         self._unless_stored: list[tuple[str, str, Any]] = []
+        self._libraries: dict[int, FunctionType] = {}
         self._makes: dict[type, bool] = {}
 
     def add(self, name: str, content: Any) -> None:
@@ -187,7 +188,11 @@ class Walk:
         is_own = type(module) is str and module.partition(".")[0] == self._own
         if is_library_code(function.__code__) and not is_own:
             self._note(str(module))
-            return "library function", module, function.__qualname__, self._held(function)
+            said = "library function", module, function.__qualname__
+            if id(function) in self._libraries:
+                return said  # what it holds was told where it was met first
+            self._libraries[id(function)] = function
+            return *said, self._held(function)
         label = self._label(function, name or _own_name(function), None if name else module)
         self.codes[label] = function.__code__
         self._waiting.append(lambda: self._read_function(function, label))
