@@ -161,6 +161,15 @@ def test_open_orders_of_an_instrument_count_in_each_account() -> None:
     assert code(setup.submit(10, account_id=REAL)) == "TOO_MANY_OPEN_ORDERS"
 
 
+@pytest.mark.parametrize("most", [1, {PAIR.id: 1}])
+def test_simulated_orders_use_up_no_real_minute(most: Any) -> None:
+    setup = mixed(orders_per_minute=most)
+    assert code(setup.submit(10, account_id=ACCOUNT)) == ""
+    assert code(setup.submit(10, account_id=REAL)) == ""
+    assert code(setup.submit(10, account_id=REAL)) == "ORDERS_PER_MINUTE_EXCEEDED"
+    assert code(setup.submit(10)) == "ORDERS_PER_MINUTE_EXCEEDED"
+
+
 # The day's loss
 
 

@@ -96,25 +96,39 @@ def _open_orders_check(limits: RiskLimits, exposure: Exposure) -> Check:
 
 
 class MinuteRate:
-    """How many orders left in the last 60 seconds, all together or by instrument."""
+    """How many orders left in the last 60 seconds, all together or by instrument.
 
-    def __init__(self, limits: RiskLimits, clock: Clock) -> None:
+    Those for accounts that count apart are counted apart.
+
+    Args:
+        limits: With `orders_per_minute`.
+        clock: For the time.
+        exposure: Looks at the account of the order that is checked or leaves.
+    """
+
+    def __init__(self, limits: RiskLimits, clock: Clock, exposure: Exposure | None = None) -> None:
         self._clock = clock
-        most = limits.orders_per_minute
-        self._all = RateWindow(most, _MINUTE_NS) if isinstance(most, int) else None
-        self._windows: dict[str, RateWindow] = {}
-        if isinstance(most, dict):
-            self._windows = {name: RateWindow(each, _MINUTE_NS) for name, each in most.items()}
+        self._exposure = exposure
+        self._most = limits.orders_per_minute
+        self._windows: dict[tuple[str, bool], RateWindow] = {}
 
     def _window(self, instrument_id: InstrumentId) -> RateWindow | None:
-        return self._all or self._windows.get(instrument_id)
+        most = of_instrument(self._most, instrument_id)
+        if most is None:
+            return None
+        is_apart = self._exposure is not None and self._exposure.is_apart(instrument_id)
+        key = (instrument_id if isinstance(self._most, dict) else ""), is_apart
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = RateWindow(most, _MINUTE_NS)
+        return window
 
     def check(self, instrument_id: InstrumentId, count: int) -> Refusal | None:
         """Refuse orders that would be too many."""
         window = self._window(instrument_id)
         if window is None or window.has_room(self._clock.timestamp_ns(), count):
             return None
-        of_what = "" if self._all else f" of {instrument_id}"
+        of_what = f" of {instrument_id}" if isinstance(self._most, dict) else ""
         return Refusal(
             "ORDERS_PER_MINUTE_EXCEEDED", f"more than {window.limit} orders{of_what} in a minute"
         )

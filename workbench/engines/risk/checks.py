@@ -249,6 +249,18 @@ class Checks:
             "the trading state is REDUCING; it refuses what would grow or flip the position",
         )
 
+    def size_in_units(self, order: Order) -> None:
+        """Turn a new order's quantity in the quote currency into units, where a price is known."""
+        instrument = self._cache.instrument(order.instrument_id)
+        amount = order.terms.quote_quantity
+        if instrument is None or amount is None:
+            return
+        price = pricing(order) or self.market_price(order, instrument)
+        if instrument.is_inverse:
+            order.quantity = instrument.quantity(amount / instrument.multiplier)
+        elif price is not None:
+            order.quantity = instrument.quantity(amount / (price * instrument.multiplier))
+
     def market_price(
         self, order: OrderInitialized | Order, instrument: Instrument
     ) -> Decimal | None:

@@ -35,7 +35,7 @@ from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.risk.caps import MinuteRate
 from workbench.engines.risk.checks import Checks, Destination, changed_by
-from workbench.engines.risk.exposure import Exposure, pricing
+from workbench.engines.risk.exposure import Exposure
 from workbench.engines.risk.funds import Funds
 from workbench.engines.risk.limits import OnExcess, RiskLimits
 from workbench.engines.risk.loss import STATE_ON_LOSS, DayLoss, state_after
@@ -280,15 +280,7 @@ class RiskEngine:
 
         At its own price, else at the market's; without any it stays as it is, to be denied.
         """
-        instrument = self._cache.instrument(order.instrument_id)
-        amount = order.terms.quote_quantity
-        if instrument is None or amount is None:
-            return
-        price = pricing(order) or self._checks.market_price(order, instrument)
-        if instrument.is_inverse:
-            order.quantity = instrument.quantity(amount / instrument.multiplier)
-        elif price is not None:
-            order.quantity = instrument.quantity(amount / (price * instrument.multiplier))
+        self._checks.size_in_units(order)
 
     # Commands
 

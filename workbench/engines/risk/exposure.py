@@ -282,10 +282,16 @@ class Exposure:
         cache, apart = self._cache, self.apart
         if not cache.is_split_by(apart):
             return None
-        venue = venue_of(order.instrument_id)
-        mine = cache.account_id_for(venue, self.client_id, self.account_id)
-        is_apart = mine is not None and mine in apart
+        is_apart = self.is_apart(order.instrument_id)
         return tuple(one for one in cache.registered_accounts() if (one in apart) is is_apart)
+
+    def is_apart(self, instrument_id: InstrumentId) -> bool:
+        """Return whether what is for an instrument counts apart from what is for other accounts."""
+        if not self._cache.is_split_by(self.apart):
+            return False
+        venue = venue_of(instrument_id)
+        mine = self._cache.account_id_for(venue, self.client_id, self.account_id)
+        return mine is not None and mine in self.apart
 
     def unsold(self, instrument_id: InstrumentId, account_id: AccountId) -> Decimal:
         """Return what an account holds and no resting order sells; claims are not counted."""

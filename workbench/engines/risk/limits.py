@@ -64,7 +64,7 @@ class RiskLimits(
             `"buffer"` keeps it, first-in first-out, and checks it again when there is room. A
             cancel of an order that waits denies it (`CANCELED_WHILE_WAITING`).
         orders_per_minute: At most so many submits in any 60 seconds, all instruments together or
-            by instrument id, and those for simulated accounts apart from those for real ones; what is
+            by instrument id, those for simulated accounts apart from those for real ones; what is
             beyond is always refused (`ORDERS_PER_MINUTE_EXCEEDED`).
         max_order_quantity: Of one order, by instrument, in its units (`ORDER_TOO_LARGE`).
         max_notional: Of one order, by instrument, in its settlement currency
