@@ -19,7 +19,7 @@ class SimulatedTime:
     """
 
     def __init__(
-        self, clock: SimulatedClock, send: Callable[[TimeEvent], None], drain: Callable[[], None]
+        self, clock: SimulatedClock, send: Callable[[TimeEvent], None], drain: Callable[[], object]
     ) -> None:
         self._clock = clock
         self._send = send
