@@ -1,4 +1,4 @@
-"""The hosted demo without its builder: its environment made anew, and the quickstart run there.
+"""The hosted demo without its builder: its environment made anew, and notebooks run there.
 
 It installs from the package registry, once for all tests here.
 """
@@ -19,7 +19,8 @@ from tests.notebooks.kernels import environment
 
 ROOT = Path(__file__).parents[2]
 BINDER = ROOT / "binder"
-QUICKSTART = ROOT / "notebooks" / "01_quickstart.ipynb"
+NOTEBOOKS = ROOT / "notebooks"
+SHOWN = ("01_quickstart.ipynb", "05_from_sandbox_to_live.ipynb")  # the second one needs most
 INSTALL_S = 900.0  # guards against hanging
 RUN_S = 300.0
 
@@ -118,10 +119,11 @@ def test_jupyterlab_has_the_extensions_that_show_widgets_and_charts(demo: Venv) 
     assert any("disabled" in line or line.strip().endswith("announcements") for line in disabled)
 
 
-def test_the_quickstart_runs_there(demo: Venv, directory: Path) -> None:
-    shutil.copy(QUICKSTART, directory)
-    demo.run("jupyter", "execute", "--inplace", QUICKSTART.name, cwd=directory)
-    ran = nbformat.read(directory / QUICKSTART.name, nbformat.NO_CONVERT)
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_notebook_runs_there(demo: Venv, directory: Path, name: str) -> None:
+    shutil.copy(NOTEBOOKS / name, directory)
+    demo.run("jupyter", "execute", "--inplace", name, cwd=directory)
+    ran = nbformat.read(directory / name, nbformat.NO_CONVERT)
     code = [cell for cell in ran.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not any(o.output_type == "error" for cell in code for o in cell.outputs)
