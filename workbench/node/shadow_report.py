@@ -181,7 +181,9 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
         )
         older = len(self.orders) + self.dropped - _SHOWN
         title = f"The latest {_SHOWN} of {older + _SHOWN:,} orders" if older > 0 else "Orders"
-        return grid_html(columns, rows, title) if self.orders else ""
+        # Wider than many a page: it is scrolled by itself.
+        table = f'<div style="overflow-x: auto">{grid_html(columns, rows, title)}</div>'
+        return table if self.orders else ""
 
 
 def _gap_cells(gap: PriceGap | None, currency: str) -> tuple[Any, ...]:
