@@ -26,8 +26,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from workbench.engines.cache import Cache
 from workbench.engines.clients import Capabilities, ExecutionClient
 from workbench.engines.contingency import Contingencies, ContingencyActions
@@ -37,12 +35,12 @@ from workbench.engines.emulation_ports import Outlets, Venues
 from workbench.engines.held_orders import (
     Held,
     Stage,
-    bare_terms,
     of_list,
     trigger_of,
     watch_of,
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
+from workbench.engines.releasing import Releases
 from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
@@ -56,7 +54,6 @@ from workbench.model.commands import (
 )
 from workbench.model.enums import (
     ContingencyType,
-    OrderManagement,
     OrderStatus,
     OrderType,
     TimeInForce,
@@ -75,7 +72,7 @@ from workbench.model.events import (
     TimeEvent,
     about,
 )
-from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, PositionId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
@@ -115,6 +112,7 @@ class OrderEmulator:
         listener = Listener(self._moved, self._release)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
         self._needs = EmulationNeeds(venues, self.watch)
+        self._releases = Releases(cache, self._needs)
         self.is_concerned = False
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
@@ -379,51 +377,17 @@ class OrderEmulator:
     def _cut_to_position(self, held: Held) -> None:
         """Leave a reduce-only order no more than there is to reduce, as a venue does.
 
-        It may have waited for long, and what it protects been closed in part; risk would refuse all
-        of it. Where nothing is to be reduced it stays, for risk to refuse.
+        Where nothing is to be reduced it stays, for risk to refuse.
         """
-        order = held.definition
-        if not order.reduce_only:
-            return
-        position_id = order.position_id or self._parents_position(held)
-        if position_id is None:
-            whose = self._cache.account_among(held.instrument.venue, *held.named)
-            signed = self._cache.net_quantity(order.instrument_id, order.strategy_id, whose)
-        else:
-            position = self._cache.position(position_id)
-            signed = ZERO if position is None else position.signed_quantity
-        left = -order.side.sign * signed
+        left = self._releases.reducible(held)
         if ZERO < left < held.quantity:
             held.quantity = left
-            self._links.on_cut(order.client_order_id, left)
+            self._links.on_cut(held.definition.client_order_id, left)
 
     def _resubmit(self, held: Held) -> None:
-        """Put a released order before risk again, as it is now and without its links."""
-        order = self._cache.order(held.definition.client_order_id)
-        assert order is not None
-        definition = order.to_initialized()
-        if definition.position_id is None:
-            position_id = self._parents_position(held)
-            definition = msgspec.structs.replace(definition, position_id=position_id)
+        """Put a released order before risk again."""
         held.is_sent = True
-        self._outlets.submit(
-            msgspec.structs.replace(
-                held.command,
-                order=msgspec.structs.replace(definition, terms=bare_terms(definition)),
-                ts_init=self._clock.timestamp_ns(),
-            )
-        )
-
-    def _parents_position(self, held: Held) -> PositionId | None:
-        """Return what an exit's parent opened, where positions are kept apart."""
-        order = self._cache.order(held.definition.client_order_id)
-        parent_id = None if order is None else order.parent_order_id
-        parent = None if parent_id is None else self._cache.order(parent_id)
-        if parent is None or not held.definition.reduce_only:
-            return None
-        client = self._venues.client_for(held.command)
-        is_hedging = client.order_management is OrderManagement.HEDGING
-        return parent.position_id if is_hedging else None
+        self._outlets.submit(self._releases.command(held, self._clock.timestamp_ns()))
 
     # What only reduces
 
