@@ -35,7 +35,7 @@ from workbench.model.reports import OrderStatusReport, PositionReport
 from workbench.node.faults import describe
 from workbench.trading.core import TradingCore
 from workbench.venues.execution_client import VenueExecutionClient
-from workbench.venues.tracked import has_terms
+from workbench.venues.tracked import has_other_terms
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
@@ -157,7 +157,7 @@ class Reconciliation:
         self, client: ExecutionClient, order: Order, report: OrderStatusReport
     ) -> None:
         """End what an earlier run was waiting for: the order is as the venue says."""
-        is_told = isinstance(client, VenueExecutionClient) and not has_terms(report, order)
+        is_told = isinstance(client, VenueExecutionClient) and has_other_terms(report, order)
         if is_told and order.status is OrderStatus.PENDING_UPDATE:
             return  # what was asked for was done: the client has said so
         reason = "the node that asked for it ended; the venue says how the order is now"

@@ -47,7 +47,7 @@ from workbench.venues.outbox import Outbox, Priority, Request
 from workbench.venues.rates import Rates
 from workbench.venues.secrets import redact
 from workbench.venues.tasks import OwnedTasks, is_cancelled
-from workbench.venues.tracked import Tracked, change_of, has_terms
+from workbench.venues.tracked import Tracked, change_of, has_other_terms, has_terms
 from workbench.venues.tracking import Tracking
 
 _log = logging.getLogger(__name__)
@@ -446,10 +446,12 @@ class OrderEntry:
 
         They are of a change whose answer was lost, or that an earlier run did not live to hear of.
         """
-        if has_terms(report, tracked):
+        if not has_other_terms(report, tracked):
             return  # as they were, or told of already
         order = self.tracking.lookup.order(tracked.client_order_id)
-        if order is None or order.status not in PENDING or has_terms(report, order):
+        if order is None or order.status not in PENDING:
+            return
+        if not has_other_terms(report, order):
             return
         self._tell(
             OrderUpdated,

@@ -51,11 +51,16 @@ class Owners:
         self._take = take
         self._is_up = is_up
         self._tasks = tasks
+        self._asking: set[tuple[InstrumentId, VenueOrderId]] = set()
 
     def begin(self, instrument_id: InstrumentId, venue_order_id: VenueOrderId) -> None:
         """Ask for an order, unless it turns out by itself whose it is."""
-        what = f"asking whose {venue_order_id} is"
-        self._tasks.spawn(self._series(instrument_id, venue_order_id), what)
+        key = instrument_id, venue_order_id
+        if key in self._asking:
+            return
+        self._asking.add(key)
+        task = self._tasks.spawn(self._series(*key), f"asking whose {venue_order_id} is")
+        task.add_done_callback(lambda _: self._asking.discard(key))
 
     async def _series(self, instrument_id: InstrumentId, venue_order_id: VenueOrderId) -> None:
         wait_s = self._grace_s

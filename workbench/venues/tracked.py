@@ -172,7 +172,18 @@ def change_of(tracked: Tracked, command: ModifyOrder) -> OrderChange:
     )
 
 
-def has_terms(report: OrderStatusReport, wanted: OrderChange | Tracked | Order) -> bool:
+def has_other_terms(report: OrderStatusReport, known: Tracked | Order) -> bool:
+    """Return whether a state tells of other terms; one that it does not tell is none."""
+    told = (
+        (report.price, known.price),
+        (report.trigger_price, known.trigger_price),
+    )
+    return report.quantity != known.quantity or any(
+        term is not None and term != before for term, before in told
+    )
+
+
+def has_terms(report: OrderStatusReport, wanted: OrderChange) -> bool:
     """Return whether an order has quantity, price and trigger price as they are wanted."""
     return (report.quantity, report.price, report.trigger_price) == (
         wanted.quantity,
