@@ -71,7 +71,7 @@ class Circumstances:
         self.codes: dict[str, type[Actor]] = {}
         self._journal = journal
         self._core = core
-        self._is_set = False
+        self._is_set = self._has_stopped = False
         self._is_recording = False
         self._commands: tuple[Channel, ...] = ()
         self._events = core.dispatcher.channels.execution_events
@@ -99,10 +99,11 @@ class Circumstances:
 
     def _on_actor(self, what: str, actor: Actor | None) -> None:
         if actor is None:
+            self._has_stopped = True
             self._note(StrategiesStopped())
         elif what == "start":
             self._set_stage()
-            self._note(_started(actor))
+            self._note(_started(actor, self._core.request_count))
         else:
             self._note(StrategyStopping(strategy_id=actor.component_id))
 
@@ -167,7 +168,7 @@ class Circumstances:
 
     def _note_counts(self, counts: tuple[Any, ...]) -> None:
         core = self._core
-        if self._is_set and counts[0] != self._counts[0]:
+        if self._is_set and not self._has_stopped and counts[0] != self._counts[0]:
             self._note(CalledFromOutside(what="a timer was set or cancelled"))
         if counts[1] != self._counts[1]:
             self._note(IdsTaken(strategy_id=ComponentId(""), count=counts[1]))
@@ -317,13 +318,14 @@ def _newest(channel: Channel, count: int) -> list[Any]:
     return channel.waiting()[-count:] if count > 0 else []
 
 
-def _started(actor: Actor) -> StrategyStarted:
+def _started(actor: Actor, requests: int) -> StrategyStarted:
     return StrategyStarted(
         strategy_id=actor.component_id,
         class_name=type(actor).__name__,
         fingerprint=fingerprint(type(actor), ROOTS),
         parameters={name: repr(value) for name, value in actor.parameters.items()},
         trades=isinstance(actor, Strategy),
+        requests=requests,
     )
 
 

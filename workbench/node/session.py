@@ -36,6 +36,8 @@ from workbench.runtime.runner import Pump
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.005
+NOT_LEFT = "the node stopped before the rate let it leave"
+"""Why an order is denied that still waits for the rate when a node ends."""
 _KILL_S = 10.0  # against hanging: a KILL's report is settled before that
 _MORE_S = 1.0
 
@@ -522,7 +524,7 @@ class Session:
         self._streams = {}
 
     async def _drain(self) -> None:
-        self._core.risk.refuse_waiting("the node stopped before the rate let it leave")
+        self._core.risk.refuse_waiting(NOT_LEFT)
         deadline = self._within(self._config.timeout_disconnection_s)
         self._limit(self._config.timeout_disconnection_s + _MORE_S)
         self._keep_on(lambda: self._drain_until(deadline))

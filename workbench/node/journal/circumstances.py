@@ -58,6 +58,7 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         fingerprint: Of its class's code.
         parameters: Its parameters as text.
         trades: Whether it is a strategy, not an actor.
+        requests: How many requests there were before.
     """
 
     strategy_id: ComponentId
@@ -65,6 +66,7 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     fingerprint: str
     parameters: dict[str, str] = {}
     trades: bool = True
+    requests: int = 0
 
 
 class StrategyStopping(msgspec.Struct, frozen=True, kw_only=True, tag=True):

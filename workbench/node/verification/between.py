@@ -210,6 +210,8 @@ class Between:
         actor = self._actor(message)
 
         def start() -> None:
+            # Those that are not verified ask for nothing here.
+            self._core.skip_requests(message.requests)
             self._core.risk.begin()
             actor.start()
 

@@ -21,6 +21,7 @@ from workbench.model.errors import CALLBACK_FAILURES
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.orders import Order
 from workbench.node.journal import JournalKind, JournalRecord
+from workbench.node.session import NOT_LEFT
 from workbench.node.verification.between import Between
 from workbench.node.verification.copies import Copy, Made
 from workbench.node.verification.course import (
@@ -43,7 +44,7 @@ _MADE_HERE = (
 """Events that no client sends: the core makes them."""
 
 _OWN_TIMERS = ("risk:", "bars:", "history:", "order-emulator:")
-_WAITED, _HALTED = "CANCELED_WHILE_WAITING", "TRADING_HALTED"
+_HALTED = "TRADING_HALTED"
 
 Handler = Callable[[Any], None]
 
@@ -235,9 +236,7 @@ class Follower:
 
     def _take_event(self, record: JournalRecord, step: Step, steps: Steps) -> bool:
         message, course = record.message, self.course
-        if isinstance(message, e.OrderDenied) and message.code == _WAITED:
-            self._refuse_waiting(record)
-        if self._is_next(record):
+        if self._is_next(record) or self._is_refused_at_the_end(record):
             if isinstance(message, e.OrderDenied):
                 self._count(message)
             return True
@@ -263,12 +262,16 @@ class Follower:
         if is_halt and self._core.risk.trading_state is not TradingState.HALTED:
             raise CannotFollowError("trading was halted while this message was handled")
 
-    def _refuse_waiting(self, record: JournalRecord) -> None:
-        """Refuse what waits for the rate, where the node did as it stopped."""
-        message: e.OrderDenied = record.message
-        if not self.course.is_running and self._core.risk.waiting:
-            self.course.turn_to(Cause(self.course.last_number, message.ts_init, "the end"))
-            self._core.risk.refuse_waiting(message.reason)
+    def _is_refused_at_the_end(self, record: JournalRecord) -> bool:
+        """Refuse what waits for the rate, where the node did so as it stopped; take the refusal."""
+        message = record.message
+        if not isinstance(message, e.OrderDenied) or message.reason != NOT_LEFT:
+            return False
+        if self.course.is_running or not self._core.risk.waiting:
+            return False
+        self.course.turn_to(Cause(self.course.last_number, message.ts_init, "the end"))
+        self._core.risk.refuse_waiting(NOT_LEFT)
+        return self._is_next(record)
 
     def _define(self, message: e.OrderEvent, step: Step) -> None:
         """Make an order known of which the run's core knew, and which no command defines."""
