@@ -28,6 +28,7 @@ from workbench.node.shadow_report import ShadowReport
 from workbench.node.snapshots import KillReport, NodeSnapshot
 from workbench.node.swapping import SwapReport
 from workbench.node.synthetic import Synthetic
+from workbench.node.verification import Difference, StrategyVerification, Verification, verify
 
 __all__ = [
     "BuildContext",
@@ -36,6 +37,7 @@ __all__ = [
     "Checklist",
     "ClockKind",
     "DataClientFactory",
+    "Difference",
     "DemotionReport",
     "Evidence",
     "ExecClientFactory",
@@ -49,13 +51,16 @@ __all__ = [
     "Replay",
     "ShadowReport",
     "Simulated",
+    "StrategyVerification",
     "SwapReport",
     "Synthetic",
     "TradingNode",
     "TradingNodeConfig",
+    "Verification",
     "as_strategies",
     "as_venues",
     "live",
     "nodes",
     "sandbox",
+    "verify",
 ]
