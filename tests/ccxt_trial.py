@@ -59,14 +59,23 @@ class LocalTrial(VenueTrial):
     Args:
         is_threaded: Whether it has a thread of its own: it goes on while this loop is held up.
         market: What moves the prices; by default nothing.
+        money: What the account has to begin with.
         options: More of the plug-in's `brokerd`.
     """
 
     plugin = PLUGIN
     instrument_id = InstrumentId("BTC/USDT.BINANCE")
 
-    def __init__(self, *, is_threaded: bool = False, market: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        is_threaded: bool = False,
+        market: Any = None,
+        money: dict[str, int] = MONEY,
+        **options: Any,
+    ) -> None:
         self.options = options
+        self.money = money
         self.is_threaded = is_threaded
         self.market = market or QuietMarket()
         self.exchange: LocalExchange
@@ -75,7 +84,7 @@ class LocalTrial(VenueTrial):
         """Start the exchange, and a market of about 100."""
         self.exchange = LocalExchange(
             [LISTING],
-            accounts={"a": MONEY, "b": {name: 10 * amount for name, amount in MONEY.items()}},
+            accounts={"a": self.money, "b": {name: 10 * amount for name, amount in MONEY.items()}},
             market=self.market,
         )
         if self.is_threaded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.emulation_ports import Venues
@@ -40,9 +42,13 @@ class EmulationNeeds:
         client = self.client(command)
         return None if client is None else client.capabilities
 
-    def refusal(self, order: OrderInitialized, capabilities: Capabilities) -> str:
+    def refusal(
+        self,
+        order: OrderInitialized,
+        capabilities: Capabilities,
+        watched_by: TriggerType | None,
+    ) -> str:
         """Return why an order's trigger cannot be watched here; "" where it can, or need not."""
-        watched_by = trigger_type(order, capabilities)
         if watched_by is None:
             return ""
         becomes = AFTER_TRIGGER.get(order.order_type, order.order_type)
@@ -64,3 +70,11 @@ def trigger_type(order: OrderInitialized, capabilities: Capabilities) -> Trigger
     if asked is not None:
         return asked
     return order.terms.trigger_type if capabilities.trigger_to_emulate(order) else None
+
+
+def is_taken_apart(orders: Sequence[OrderInitialized], capabilities: Capabilities) -> bool:
+    """Return whether a list's orders go on alone; one with what its client lacks is denied."""
+    return not any(capabilities.missing(order) for order in orders) and any(
+        capabilities.to_emulate(order) or trigger_type(order, capabilities) is not None
+        for order in orders
+    )

@@ -11,6 +11,9 @@ A held order can be modified and cancelled like any other; nothing of that reach
 GTD or DAY time ends here. A LIMIT with an emulation trigger is held until that price reaches its
 limit; a MARKET order has nothing to wait for and is not held.
 
+Of linked sales of what a cash account holds one rests, the others wait here for their triggers
+(`workbench.engines.shared_holdings`).
+
 Lists: one that its client can be given whole is handed on whole. Another is taken apart: each order
 goes on alone, without its links, and these are followed here (`Contingencies`). What they demand of
 an order at the venue is asked for with a command of our own, which passes no risk check, and again
@@ -26,21 +29,30 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from workbench.engines.cache import Cache
-from workbench.engines.clients import Capabilities, ExecutionClient
+from workbench.engines.clients import ExecutionClient
 from workbench.engines.contingency import Contingencies, ContingencyActions
 from workbench.engines.demands import Demands
-from workbench.engines.emulation_needs import WATCHABLE, EmulationNeeds, trigger_type
+from workbench.engines.emulation_needs import (
+    WATCHABLE,
+    EmulationNeeds,
+    is_taken_apart,
+    trigger_type,
+)
 from workbench.engines.emulation_ports import Outlets, Venues
 from workbench.engines.held_orders import (
     Held,
     Stage,
+    alone,
     of_list,
     trigger_of,
     watch_of,
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
 from workbench.engines.releasing import Releases
+from workbench.engines.shared_holdings import SharedHoldings
 from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
@@ -57,6 +69,7 @@ from workbench.model.enums import (
     OrderStatus,
     OrderType,
     TimeInForce,
+    TriggerType,
 )
 from workbench.model.events import (
     OrderCanceled,
@@ -109,7 +122,7 @@ class OrderEmulator:
         self._clock = clock
         self._venues = venues
         self._outlets = outlets
-        listener = Listener(self._moved, self._release)
+        listener = Listener(self._moved, self._on_reached)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
         self._needs = EmulationNeeds(venues, self.watch)
         self._releases = Releases(cache, self._needs)
@@ -123,6 +136,9 @@ class OrderEmulator:
         self._dropped: set[ClientOrderId] = set()
         self._demands = Demands(
             cache, clock, outlets.command, outlets.failed, self._is_kept_at_venue
+        )
+        self._shares = SharedHoldings(
+            cache, self._needs, self.held, self._demand_end, self._cut_back, self._is_ending
         )
         self._reductions = ReduceOnlyKeeper(
             cache,
@@ -176,41 +192,46 @@ class OrderEmulator:
         order = command.order
         if order.order_type in WATCHABLE:
             capabilities = self._needs.capabilities(command)
-            if capabilities is not None and trigger_type(order, capabilities) is not None:
-                refusal = self._needs.refusal(order, capabilities)
+            by = None if capabilities is None else trigger_type(order, capabilities)
+            if capabilities is not None and by is not None:
+                refusal = self._needs.refusal(order, capabilities, by)
                 if refusal:
                     self._deny(order, refusal)
                 else:
-                    self._hold(command, capabilities)
+                    self._hold(command, by)
                 return
+        elif self._shares.is_in_the_way(command):
+            self._shares.make_room(self._hold(command, None, waits=True))
+            return
         self._venues.execute(command)
 
     def _submit_list(self, command: SubmitOrderList) -> None:
-        capabilities = self._needs.capabilities(command)
-        if capabilities is None or not any(
-            capabilities.to_emulate(order) or trigger_type(order, capabilities) is not None
-            for order in command.orders
-        ):
+        client = self._needs.client(command)
+        if client is None or not is_taken_apart(command.orders, client.capabilities):
             self._venues.execute(command)
             return
-        if any(capabilities.missing(order) for order in command.orders):
-            self._venues.execute(command)  # which denies it as a whole
-            return
-        refusals = (self._needs.refusal(order, capabilities) for order in command.orders)
+        capabilities, orders = client.capabilities, command.orders
+        watched = self._shares.watched(client, orders)
+        refusals = (
+            self._needs.refusal(order, capabilities, watched.get(order.client_order_id))
+            for order in orders
+        )
         refusal = next(filter(None, refusals), "")
         if refusal:
-            for order in command.orders:
+            for order in orders:
                 self._deny(order, refusal)
             return
-        if self._is_refused(command, command.orders):
+        if self._is_refused(command, orders):
             return
-        self._links.add(command.orders)
+        self._links.add(orders)
         self.is_concerned = True
-        for order in command.orders:
+        for order in orders:
             single = of_list(command, order)
+            by = watched.get(order.client_order_id)
             waits = self._links.is_held(order.client_order_id)
-            if waits or trigger_type(order, capabilities) is not None:
-                self._hold(single, capabilities, waits=waits)
+            if waits or by is not None:
+                rivals = () if by is None else self._shares.rivals(client, order, orders)
+                self._hold(single, by, rivals, waits=waits)
             else:
                 self._venues.execute(single)
 
@@ -219,13 +240,25 @@ class OrderEmulator:
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.stage is not Stage.RELEASING
-        capabilities = self._needs.capabilities(command)
-        if capabilities is None:
+        client = self._needs.client(command)
+        if client is None:
             return False
-        is_child = order.terms.parent_order_id is not None
-        return trigger_type(order, capabilities) is not None or (
-            is_child and bool(capabilities.link_to_emulate(order))
+        capabilities = client.capabilities
+        if trigger_type(order, capabilities) is not None:
+            return True
+        if order.terms.parent_order_id is not None and capabilities.link_to_emulate(order):
+            return True
+        return (
+            isinstance(command, SubmitOrderList)
+            and is_taken_apart(command.orders, capabilities)
+            and order.client_order_id in self._shares.watched(client, command.orders)
         )
+
+    def makes_room(self, order: OrderInitialized, account_id: AccountId) -> bool:
+        """Return whether what ties up the same as an order is first cut back for it."""
+        command = msgspec.structs.replace(alone(order), account_id=account_id)
+        is_released = order.client_order_id in self.held
+        return not is_released and self._shares.is_in_the_way(command)
 
     def named_by(self, client_order_id: ClientOrderId) -> tuple[ClientId | None, AccountId | None]:
         """Return the client and account that a held order names."""
@@ -245,11 +278,15 @@ class OrderEmulator:
     # Holding
 
     def _hold(
-        self, command: SubmitOrder, capabilities: Capabilities, *, waits: bool = False
-    ) -> None:
+        self,
+        command: SubmitOrder,
+        watched_by: TriggerType | None,
+        rivals: tuple[ClientOrderId, ...] = (),
+        *,
+        waits: bool = False,
+    ) -> Held:
         order = command.order
         instrument = self._cache.require_instrument(order.instrument_id)
-        watched_by = trigger_type(order, capabilities)
         self._count += 1
         held = Held(
             command=command,
@@ -260,6 +297,7 @@ class OrderEmulator:
             quantity=order.quantity,
             price=order.price,
             trigger_price=order.trigger_price,
+            rivals=rivals,
         )
         if watched_by is not None:
             held.watch = watch_of(order, watched_by, instrument)
@@ -268,6 +306,7 @@ class OrderEmulator:
         self._set_expiry(held)
         if not waits:
             self.watch.add(held)
+        return held
 
     def _deny(self, order: OrderInitialized, reason: str) -> None:
         fields = about(order, self._clock.timestamp_ns())
@@ -359,6 +398,23 @@ class OrderEmulator:
 
     # Release
 
+    def _on_reached(self, held: Held, price: Decimal) -> None:
+        """Release what was triggered, once nothing works that ties up the same."""
+        if self._shares.must_wait(held, price):
+            self.watch.remove(held)
+        else:
+            self._release(held, price)
+
+    def _release_settled(self) -> None:
+        for held, price in self._shares.settled():
+            if held.stage is Stage.RELEASING:
+                self._release(held, price)
+            else:
+                self.watch.resume(held)
+
+    def _is_ending(self, key: ClientOrderId) -> bool:
+        return key in self._demands
+
     def _release(self, held: Held, price: Decimal | None) -> None:
         held.stage = Stage.RELEASING
         self._stop(held)
@@ -419,6 +475,8 @@ class OrderEmulator:
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.quantity
+        if order.status is OrderStatus.EMULATED or order.client_order_id in self._dropped:
+            return ZERO  # it ended here just now; its books will say so
         is_ending = order.status is OrderStatus.PENDING_CANCEL
         return ZERO if is_ending else self._demands.leaves(order)
 
@@ -427,6 +485,8 @@ class OrderEmulator:
         self._demand_quantity(key, quantity, reason)
 
     def _is_kept_at_venue(self, order: Order) -> bool:
+        if self._shares.is_awaited(order.client_order_id):
+            return True  # what it leaves is all that the one which waits for it may trade
         client = self._client_of(order) if order.reduce_only else None
         return client is not None and client.capabilities.reduce_only
 
@@ -447,6 +507,7 @@ class OrderEmulator:
         elif isinstance(event, OrderFilled):
             self._check_late(event)
         self._reductions.on_event(event)
+        self._release_settled()
 
     def _follow(self, event: OrderEvent) -> None:
         key = event.client_order_id

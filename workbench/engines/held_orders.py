@@ -11,7 +11,7 @@ from workbench.engines.triggers import TRIGGERED, Watch, make_watch, whole_ticks
 from workbench.model.commands import SubmitOrder, SubmitOrderList, TradingCommand
 from workbench.model.enums import OrderType, TriggerType
 from workbench.model.events import OrderInitialized, OrderTerms
-from workbench.model.identifiers import AccountId, ClientId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
 from workbench.model.instruments import Instrument
 
 
@@ -20,6 +20,7 @@ class Stage(StrEnum):
 
     WAITING = "waiting"  # for its parent
     WATCHED = "watched"
+    CLEARING = "clearing"  # for the end of what ties up the same
     RELEASING = "releasing"  # through risk
 
 
@@ -30,6 +31,7 @@ class Held(msgspec.Struct, eq=False):
         command: It came with, as an order of its own.
         quantity, price, trigger_price: As they are now.
         watch: Its trigger; None where the venue watches it once it is released.
+        rivals: Linked orders that tie up the same: none of them may work when it leaves.
         is_sent: It was put before risk again.
         later: Commands that came while it was being released.
     """
@@ -44,6 +46,7 @@ class Held(msgspec.Struct, eq=False):
     trigger_price: Decimal | None
     watch: Watch | None = None
     since_ns: int = 0
+    rivals: tuple[ClientOrderId, ...] = ()
     is_sent: bool = False
     later: list[TradingCommand] = []
 

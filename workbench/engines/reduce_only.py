@@ -204,6 +204,7 @@ class ReduceOnlyKeeper:
 
     def _cut(self, client: ExecutionClient, order: Order, left: Decimal) -> None:
         instrument = self._cache.require_instrument(order.instrument_id)
+        left = instrument.quantity(left)
         can_change = client.capabilities.amend or order.status in _HERE
         if not left or not can_change or left < (instrument.min_quantity or ZERO):
             self._actions.end(order.client_order_id, _REASON)
@@ -261,7 +262,7 @@ class ReduceOnlyKeeper:
             and self._account_of(order) == client.account_id
             and not self._waits(order)
         ]
-        return sorted(working, key=_age)
+        return sorted(working, key=age)
 
     def _waits(self, order: Order) -> bool:
         """Return whether an order waits for a parent that has not filled."""
@@ -300,7 +301,7 @@ def _denied(
     return OrderDenied(code=code, reason=reason, **about(order, now_ns))
 
 
-def _age(order: Order) -> tuple[int, int, str]:
+def age(order: Order) -> tuple[int, int, str]:
     """Return what sorts orders by age; those of one moment by the counter in their id."""
     key = order.client_order_id
     return order.ts_init, len(key), key
@@ -308,7 +309,7 @@ def _age(order: Order) -> tuple[int, int, str]:
 
 def _trades_at_once(order: Order) -> bool:
     """Return whether an order trades when it comes, and nothing of it rests."""
-    if order.status is OrderStatus.EMULATED:
+    if order.status is OrderStatus.EMULATED and order.order_type is not OrderType.MARKET:
         return False
     if order.time_in_force in _AT_ONCE:
         return order.order_type in (OrderType.MARKET, OrderType.LIMIT)

@@ -28,7 +28,7 @@ class Releases:
         self._needs = needs
 
     def reducible(self, held: Held) -> Decimal:
-        """Return how much a reduce-only order finds to reduce; of any other all of it.
+        """Return how much a reduce-only order finds to reduce, in steps; of any other all of it.
 
         It may have waited for long, and what it protects been closed in part; risk would refuse all
         of it.
@@ -43,7 +43,7 @@ class Releases:
         else:
             position = self._cache.position(position_id)
             signed = ZERO if position is None else position.signed_quantity
-        return -order.side.sign * signed
+        return held.instrument.quantity(-order.side.sign * signed)
 
     def command(self, held: Held, now_ns: int) -> SubmitOrder:
         """Return what puts an order before risk again: as it is now, and without its links."""

@@ -159,6 +159,13 @@ class MarketWatch:
             self._listener.on_moved(order)
         self._keep(order, watch)
 
+    def resume(self, order: Watched) -> None:
+        """Watch an order's trigger again, at the prices that come."""
+        watch = order.watch
+        assert watch is not None
+        order.since_ns = self._clock.timestamp_ns()
+        self._keep(order, watch)
+
     def look(self, order: Watched) -> None:
         """See whether an order whose trigger was moved is reached already."""
         watch = order.watch

@@ -132,6 +132,7 @@ class TradingCore:
         self.data.add_subscriber(self.emulator.watch)
         self.risk.waits_here = self.emulator.waits_here
         self.risk.held_for = self.emulator.named_by
+        self.risk.set_room(self.emulator.makes_room)
         self.risk.set_hedging(self.execution.router.hedging)
         self.risk.set_apart(self.execution.router.simulated)
         self.lanes = Lanes(

@@ -344,6 +344,9 @@ class Strategy(Actor):
     def close_position(self, what: Position | str | None = None) -> None:
         """Send a reduce-only market order for what is held; does nothing when flat.
 
+        As much as the instrument's step allows, rounded down: what is below a step, such as what a
+        commission taken in the base currency has left, cannot be sold and stays.
+
         Args:
             what: A position, or an instrument, all of whose positions are closed (by default the
                 only instrument).
@@ -358,11 +361,14 @@ class Strategy(Actor):
             chosen = self.instrument.id if what is None else InstrumentId(what)
             held = self.cache.positions_open(instrument_id=chosen, strategy_id=self.component_id)
         for position in held:
+            quantity = position.instrument.quantity(position.quantity)
+            if not quantity:
+                continue
             self.submit_order(
                 self.orders.market(
                     position.instrument_id,
                     OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY,
-                    position.quantity,
+                    quantity,
                     reduce_only=True,
                 ),
                 account_id=position.account_id,
@@ -370,7 +376,10 @@ class Strategy(Actor):
             )
 
     def close_all_positions(self) -> None:
-        """Send a reduce-only market order for each open position of this strategy."""
+        """Send a reduce-only market order for each open position of this strategy.
+
+        What is below an instrument's step stays (see `close_position`).
+        """
         for position in self.cache.positions_open(strategy_id=self.component_id):
             self.close_position(position)
 

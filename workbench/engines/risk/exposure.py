@@ -34,6 +34,7 @@ from workbench.model.identifiers import (
     Venue,
     venue_of,
 )
+from workbench.model.instruments import DERIVATIVES, Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 
@@ -307,6 +308,34 @@ class Exposure:
             ):
                 total -= order.leaves_quantity
         return total
+
+    def unsold_of(self, instrument: Instrument, account_id: AccountId) -> Decimal:
+        """Return what fills brought of an instrument's base currency and no resting order sells.
+
+        Over all instruments of that currency; claims are not counted. 0 where something is traded
+        for the currency in that account: how much of it is left, only the venue knows.
+        """
+        unit, total = instrument.base_currency, ZERO
+        for other in self._cache.instruments():
+            if other.venue != instrument.venue or isinstance(other, DERIVATIVES):
+                continue
+            if other.base_currency == unit:
+                total += self.unsold(other.id, account_id) * other.multiplier
+            elif other.settlement_currency == unit and self._is_traded(other.id, account_id):
+                return ZERO
+        return max(ZERO, total)
+
+    def _is_traded(self, instrument_id: InstrumentId, account_id: AccountId) -> bool:
+        """Return whether an account holds an instrument, or has an order for it on its way."""
+        cache = self._cache
+        found = (
+            *cache.positions_open(instrument_id=instrument_id),
+            *cache.orders_open(instrument_id=instrument_id),
+        )
+        return any(one.account_id == account_id for one in found) or any(
+            claim.order.instrument_id == instrument_id and claim.account_id == account_id
+            for claim in self.claims.values()
+        )
 
 
 def _counts_beside(other: Working, order: OrderInitialized) -> bool:
