@@ -10,6 +10,7 @@ from workbench.engines.risk import RiskLimits
 from workbench.model.display import duration, shown
 from workbench.model.enums import TradingState
 from workbench.model.positions import Position
+from workbench.node.circumstances import bare
 from workbench.node.journal import Lease
 from workbench.node.phases import NodePhase
 from workbench.node.promotion.checklist import Check
@@ -46,10 +47,11 @@ def running(phase: NodePhase, state: TradingState) -> Check:
 
 def market_data(clients: Sequence[DataClient], stale: Sequence[str]) -> Check:
     """Look whether the strategy sees the market's own data, now."""
-    made_up = [c for c in clients if isinstance(c, (ReplayDataClient, SyntheticDataClient))]
+    bare_clients = [bare(client) for client in clients]
+    made_up = [c for c in bare_clients if isinstance(c, (ReplayDataClient, SyntheticDataClient))]
     down = [
         f"{client.client_id} is {client.link.state.value}"
-        for client in clients
+        for client in bare_clients
         if isinstance(client, VenueDataClient) and client.link.state is not LinkState.UP
     ]
     problems = [f"{client.client_id} is not the market" for client in made_up]
