@@ -440,7 +440,7 @@ class Strategy(Actor):
         if not all(map(self.may_send, orders)):
             denials = [self.denial(order) for order in orders]
         else:
-            route = core.routes.find(orders[0], client_id, account_id)
+            route = core.routes.find(orders, client_id, account_id)
             if not route.code:
                 return route
             denials = [self._denied(order, route.code, route.reason) for order in orders]

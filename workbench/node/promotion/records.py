@@ -36,7 +36,7 @@ def demote_in_journal(journal: Journal, which: str | None) -> DemotionReport:
         names = ", ".join(there) or "none"
         raise PromotionError(
             f"say which strategy to demote; promoted: {names}"
-            if which is None and found
+            if found
             else f"{which or 'no strategy'} is not promoted; promoted: {names}"
         )
     (name,) = found

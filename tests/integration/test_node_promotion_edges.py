@@ -1,0 +1,289 @@
+"""Promotion where something else happens meanwhile: nothing is done twice, or to other orders."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Context, Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.integration.test_node_promotion import (
+    ACCOUNT,
+    PAIR,
+    RULES,
+    Desk,
+    Place,
+    play,
+    until,
+)
+from workbench.model.enums import OrderStatus
+from workbench.node.journal import JournalError, JournalKind
+from workbench.node.promotion.records import standing
+
+D = Decimal
+HOUR_NS = 3_600_000_000_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+class Stubborn(Desk):
+    """Answers the first cancel with a stop that is watched here."""
+
+    stop_order = None
+
+    def on_order_canceled(self, event: Any) -> None:
+        if self.stop_order is None:
+            self.stop_order = self.stop()
+
+    def stop(self) -> wb.Order:
+        order = self.orders.stop_market(
+            PAIR.id, "buy", 1, trigger_price="120", emulation_trigger="bid_ask"
+        )
+        self.submit_order(order)
+        return order
+
+
+class Guarded(Stubborn):
+    """Sends a stop that is watched here as it starts, and none later."""
+
+    def on_order_canceled(self, event: Any) -> None:
+        pass
+
+    def on_order_event(self, event: Any) -> None:
+        pass  # what was held here before is cancelled before this starts
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.stop_order = self.stop()
+
+
+def test_what_a_strategy_sends_to_the_account_meanwhile_is_not_cancelled(place: Place) -> None:
+    desk = Stubborn()
+    node = place.node(desk)
+
+    async def act() -> None:
+        resting = desk.rest()
+        await until(lambda: resting.is_open, node)
+        report = await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        stop = desk.stop_order
+        assert stop is not None
+        assert stop.status is OrderStatus.EMULATED
+        assert len(report.moved.cancelled) == 1
+        assert report.moved.left == ()
+
+    play(place, node, act)
+
+
+def test_what_a_strategy_sends_as_it_starts_promoted_is_not_cancelled(place: Place) -> None:
+    node = place.node(Guarded())
+
+    async def first() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+
+    play(place, node, first)
+    again = Guarded()
+    second = place.node(again)
+
+    async def then() -> None:
+        await asyncio.sleep(0.1)
+        stop = again.stop_order
+        assert stop is not None
+        assert stop.status is OrderStatus.EMULATED
+        place.market.quote(PAIR.id, 119.99, 120.01)
+        await until(lambda: stop.is_closed, second)
+        assert stop.account_id == ACCOUNT
+
+    play(place, second, then)
+
+
+def test_what_fills_late_at_the_simulated_exchange_is_closed_too(place: Place) -> None:
+    desk = Desk()
+    latency = wb.LatencyModel(base_ns=700_000_000)
+    node = place.node(desk, venue=wb.SimulatedVenue(latency=latency))
+
+    async def act() -> None:
+        held = desk.buy(2)
+        await until(lambda: held.is_closed, node)
+        late = desk.buy(3)
+        await until(lambda: late.status is OrderStatus.SUBMITTED, node)
+        report = await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
+        assert report.moved.left == ()
+        assert report.moved.closed == report.moved.opened == {PAIR.id: D(5)}
+        await until(lambda: desk.position(PAIR.id) is not None, node)
+        assert [p.account_id for p in node.core.cache.positions_open()] == [ACCOUNT]
+
+    play(place, node, act)
+
+
+def test_two_promotions_at_once_are_one(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        bought = desk.buy(3)
+        await until(lambda: bought.is_closed, node)
+        results = await asyncio.gather(
+            *(node.promote_async(confirm=ACCOUNT, rules=RULES, position="open") for _ in range(2)),
+            return_exceptions=True,
+        )
+        refused = [one for one in results if isinstance(one, wb.PromotionError)]
+        assert len(refused) == 1, results
+        await until(lambda: desk.position(PAIR.id) is not None, node)
+        await asyncio.sleep(0.1)
+        assert [p.signed_quantity for p in node.core.cache.positions_open()] == [D(3)]
+        assert len(place.placed) == 1
+
+    play(place, node, act)
+    said = list(node.journal().messages(JournalKind.PROMOTION))
+    assert [r.message.action for r in said].count("promoted") == 1
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_promotion_that_is_broken_off_is_on_record_as_it_ended(place: Place, turns: int) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        task = asyncio.ensure_future(node.promote_async(confirm=ACCOUNT, rules=RULES))
+        journaling = node._journaling
+        assert journaling is not None
+        real = journaling.journal.durable
+
+        async def slowly(sequence: int | None = None) -> None:
+            await real(sequence)
+            for _ in range(6):
+                await asyncio.sleep(0)
+
+        journaling.journal.durable = slowly  # type: ignore[method-assign]
+        await until(lambda: list(node.journal().messages(JournalKind.PROMOTION)), node)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        said = standing(node.journal())
+        assert {n: p.account_id for n, p in said.items()} == node.promoted
+        assert {r.account_id for r in node.core.routes.all().values()} == set(
+            node.promoted.values()
+        )
+
+    play(place, node, act)
+
+
+def test_a_journal_that_fails_promotes_nothing(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        journaling = node._journaling
+        assert journaling is not None
+
+        async def fail(sequence: int | None = None) -> None:
+            raise JournalError("no space left")
+
+        journaling.journal.durable = fail  # type: ignore[method-assign]
+        with pytest.raises(JournalError, match="no space left"):
+            await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        assert node.promoted == {}
+        assert not node.core.routes.all()
+
+    play(place, node, act)
+    assert standing(node.journal()) == {}
+
+
+def test_a_list_grows_nothing_behind_an_order_that_only_reduces(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        bought = desk.buy(2)
+        await until(lambda: bought.is_closed, node)
+        await node.demote_async(position="leave")
+        count = len(place.placed)
+        out = desk.orders.limit(PAIR.id, "sell", 1, "150", reduce_only=True)
+        more = desk.orders.market(PAIR.id, "buy", 5)
+        desk.submit_order_list(desk.orders.together(out, more), account_id=ACCOUNT)
+        await until(lambda: more.is_closed, node)
+        assert more.status is OrderStatus.DENIED
+        assert "NOT_PROMOTED" in [denial.code for denial in desk.denials]
+        assert len(place.placed) == count
+
+    play(place, node, act)
+
+
+def test_quantities_are_exact_whatever_the_callers_decimal_context(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        bought = desk.orders.market(PAIR.id, "buy", "12.345")
+        desk.submit_order(bought)
+        await until(lambda: bought.is_closed, node)
+        with localcontext(Context(prec=3)):
+            report = await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
+        assert report.moved.closed == report.moved.opened == {PAIR.id: D("12.345")}
+        await until(lambda: desk.position(PAIR.id) is not None, node)
+        held = desk.position(PAIR.id)
+        assert held is not None
+        assert held.signed_quantity == D("12.345")
+
+    play(place, node, act)
+
+
+def test_a_promoted_strategy_goes_on_only_with_limits(place: Place) -> None:
+    node = place.node(Desk())
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+
+    play(place, node, act)
+    other = place.node(Desk(), settings={"limits": wb.RiskLimits()})
+    with pytest.raises(wb.PromotionError, match="max_position"):
+        other.build()
+
+
+def test_a_demotion_waits_for_nothing_at_the_simulated_exchange(place: Place) -> None:
+    desk = Stubborn()
+    node = place.node(desk)
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        resting = desk.rest()
+        await until(lambda: resting.is_open, node)
+        report = await node.demote_async()
+        assert report.moved.left == ()
+        await until(lambda: desk.stop_order is not None, node)
+        stop = desk.stop_order
+        assert stop is not None
+        await until(lambda: stop.status is OrderStatus.EMULATED, node)
+
+    play(place, node, act)
+
+
+def test_a_sandbox_without_the_account_goes_on_after_demotion(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        bought = desk.buy(2)
+        await until(lambda: bought.is_closed, node)
+        await node.demote_async(position="leave")
+
+    play(place, node, act)
+    again = Desk()
+    bare = place.node(again, account=None)
+
+    async def then() -> None:
+        bought = again.buy(1)
+        await until(lambda: bought.is_closed, bare)
+        assert bought.status is OrderStatus.FILLED
+        assert bought.account_id != ACCOUNT
+
+    play(place, bare, then)
