@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import workbench as wb
 from tests.integration.test_node_promotion import (
@@ -20,6 +21,7 @@ from tests.integration.test_node_promotion import (
     until,
 )
 from workbench.model.enums import OrderStatus
+from workbench.model.identifiers import AccountId, ClientOrderId
 from workbench.node.journal import JournalError, JournalKind
 from workbench.node.promotion.records import standing
 
@@ -54,9 +56,6 @@ class Guarded(Stubborn):
 
     def on_order_canceled(self, event: Any) -> None:
         pass
-
-    def on_order_event(self, event: Any) -> None:
-        pass  # what was held here before is cancelled before this starts
 
     def on_start(self) -> None:
         super().on_start()
@@ -287,3 +286,53 @@ def test_a_sandbox_without_the_account_goes_on_after_demotion(place: Place) -> N
         assert bought.account_id != ACCOUNT
 
     play(place, bare, then)
+
+
+class Claiming(Desk):
+    """Claims what others send."""
+
+    external_order_claims = (PAIR.id,)
+
+
+def test_what_others_send_is_claimed_only_by_a_promoted_strategy(place: Place) -> None:
+    for name, owner in (("PHONE-1", "EXTERNAL"), ("PHONE-2", "Claiming-001")):
+        desk = Claiming()
+        node = place.node(desk)
+
+        async def act(
+            desk: Desk = desk, node: wb.TradingNode = node, name: str = name, owner: str = owner
+        ) -> None:
+            made = desk.orders.limit(PAIR.id, "buy", 1, "80").to_initialized()
+            key = ClientOrderId(name)
+            place.market.place(AccountId(ACCOUNT), structs.replace(made, client_order_id=key))
+            await until(lambda: node.core.cache.order(key), node)
+            order = node.core.cache.order(key)
+            assert order is not None
+            assert order.strategy_id == owner
+            if not node.promoted:
+                await node.promote_async(confirm=ACCOUNT, rules=RULES)
+
+        play(place, node, act)
+
+
+def test_a_strategy_hears_after_its_start_of_what_filled_while_it_was_away(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def first() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        resting = desk.rest("90")
+        await until(lambda: resting.is_open, node)
+
+    play(place, node, first)
+    place.market.quote(PAIR.id, 88.0, 88.1)
+    again = Desk()
+    second = place.node(again)
+
+    async def then() -> None:
+        assert again.heard == ["OrderFilled", "PositionOpened"]
+        held = again.position(PAIR.id)
+        assert held is not None
+        assert held.signed_quantity == D(2)
+
+    play(place, second, then)

@@ -87,7 +87,8 @@ class NodePromotions(NodeFacts):
         between two messages, the strategy's orders get another way; those at the simulated exchange
         are cancelled and its simulated position is closed, and the strategy hears of it as of
         anything else. `demote` is the way back; `dry_run=True` shows everything and changes
-        nothing.
+        nothing. What a strategy claims (`external_order_claims`) becomes its own from the next run
+        on, which begins promoted.
 
         In a cell, `await node.promote_async(...)` does the same without nesting the loop.
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 import msgspec
 
 from workbench.model.errors import ConfigError, LifecycleError
-from workbench.model.identifiers import AccountId
+from workbench.model.identifiers import AccountId, parse_instrument_id, venue_of
 from workbench.node.builder import Built
 from workbench.node.config import TradingNodeConfig
 from workbench.node.journal import JournalError, JournalKind, Promotion
@@ -102,6 +102,18 @@ class Promoting:
                 )
             else:
                 self._restore(strategy, said)
+        for strategy in strategies.values():
+            self._withhold(strategy)
+
+    def _withhold(self, strategy: Strategy) -> None:
+        """Let a strategy claim nothing that others send to an account it may not trade."""
+        core, strategy_id = self._core, strategy.strategy_id
+        venues = {c.venue for c in core.execution.clients if c.account_id in core.routes.guarded}
+        for name in strategy.external_order_claims:
+            instrument_id = parse_instrument_id(name)
+            venue = venue_of(instrument_id)
+            if venue in venues and core.routes.account_of(strategy_id, venue) is None:
+                core.execution.external.unclaim(instrument_id, strategy_id)
 
     def _restore(self, strategy: Strategy, said: Promotion) -> None:
         name, account_id = strategy.component_id, said.account_id
