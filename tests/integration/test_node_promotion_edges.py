@@ -13,6 +13,7 @@ from msgspec import structs
 import workbench as wb
 from tests.integration.test_node_promotion import (
     ACCOUNT,
+    LIMITS,
     PAIR,
     RULES,
     Desk,
@@ -336,3 +337,109 @@ def test_a_strategy_hears_after_its_start_of_what_filled_while_it_was_away(place
         assert held.signed_quantity == D(2)
 
     play(place, second, then)
+
+
+def test_a_demotion_closes_what_fills_while_it_is_cancelled(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        bought = desk.buy(3)
+        await until(lambda: bought.is_closed, node)
+        await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
+        report = await node.demote_async(position="close")
+        assert report.moved.left == ()
+        assert not node.core.cache.positions_open()
+        held = place.market.position_reports(AccountId(ACCOUNT))
+        assert all(not one.signed_quantity for one in held)
+
+    play(place, node, act)
+
+
+@pytest.mark.parametrize("meanwhile", ["kill", "stop"])
+def test_a_kill_or_stop_while_the_promotion_is_written_down_undoes_it(
+    place: Place, meanwhile: str
+) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        journaling = node._journaling
+        assert journaling is not None
+        real = journaling.journal.durable
+
+        async def durable(sequence: int | None = None) -> None:
+            journaling.journal.durable = real  # type: ignore[method-assign]
+            await real(sequence)
+            if meanwhile == "kill":
+                node.kill()
+            else:
+                await node.stop_async()
+
+        journaling.journal.durable = durable  # type: ignore[method-assign]
+        expected = wb.PromotionError if meanwhile == "kill" else JournalError
+        with pytest.raises(expected, match=r"✗ node|node\.demote\('Desk-001'\) before"):
+            await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        assert node.promoted == {}
+        assert not node.core.routes.all()
+
+    play(place, node, act)
+    # A journal that was closed by then cannot be told any more; the error says what to do.
+    assert list(standing(node.journal())) == ([] if meanwhile == "kill" else ["Desk-001"])
+
+
+def test_what_is_held_here_and_what_a_bracket_guards_with_goes_with_the_position(
+    place: Place,
+) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        bracket = desk.orders.bracket(PAIR.id, "buy", 1, stop_loss="90", take_profit="120")
+        desk.submit_order_list(bracket)
+        trailing = desk.orders.trailing_stop_market(
+            PAIR.id, "sell", 1, trailing_offset="5", emulation_trigger="bid_ask"
+        )
+        desk.submit_order(trailing)
+        await until(lambda: bracket[1].is_open and bracket[2].is_open, node)
+        await until(lambda: trailing.status is OrderStatus.EMULATED, node)
+        report = await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        assert {o.status for o in (*bracket.orders[1:], trailing)} == {OrderStatus.CANCELED}
+        assert report.moved.closed == {PAIR.id: D(1)}
+        assert report.moved.left == ()
+        assert place.placed == []
+
+    play(place, node, act)
+
+
+def test_positions_that_are_kept_apart_are_closed_one_by_one(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk, venue=wb.SimulatedVenue(order_management="hedging"))
+
+    async def act() -> None:
+        bought = [desk.buy(3), desk.buy(2)]
+        await until(lambda: all(order.is_closed for order in bought), node)
+        assert len(node.core.cache.positions_open()) == 2
+        report = await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
+        assert report.moved.closed == report.moved.opened == {PAIR.id: D(5)}
+        assert report.moved.left == ()
+
+    play(place, node, act)
+
+
+def test_what_waits_for_the_rate_is_never_sent(place: Place) -> None:
+    desk = Desk()
+    hour_ns = 3_600_000_000_000
+    limits = structs.replace(LIMITS, orders=1, orders_interval_ns=hour_ns, on_excess="buffer")
+    node = place.node(desk, settings={"limits": limits})
+
+    async def act() -> None:
+        sent, waiting = desk.rest("90"), desk.rest("91")
+        await until(lambda: sent.is_open, node)
+        assert waiting.status is OrderStatus.INITIALIZED
+        report = await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        assert (sent.status, waiting.status) == (OrderStatus.CANCELED, OrderStatus.DENIED)
+        assert report.moved.left == ()
+        assert place.placed == []
+
+    play(place, node, act)

@@ -14,7 +14,7 @@ import msgspec
 
 from workbench.engines.clients import ExecutionClient
 from workbench.model.commands import CancelOrder
-from workbench.model.enums import OrderSide
+from workbench.model.enums import OrderSide, OrderStatus
 from workbench.model.identifiers import ClientOrderId, InstrumentId, PositionId, venue_of
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
@@ -29,7 +29,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """What a move did.
 
     Attributes:
-        cancelled: The orders that were to be cancelled, a sentence each.
+        cancelled: The orders that were to be cancelled and did not fill first, a sentence each.
         closed: What was closed: instrument and signed quantity.
         opened: What was ordered at the new account: instrument and signed quantity.
         left: What was still open at the old account right afterwards, a sentence each.
@@ -118,6 +118,8 @@ class Mover:
         side = OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY
         order = orders.market(position.instrument_id, side, position.quantity, reduce_only=True)
         self._closing.setdefault(position.position_id, []).append(order)
+        if self._unsent is not None:
+            self._unsent |= {order.client_order_id}
         self._strategy.submit_order(
             order, account_id=position.account_id, position_id=position.position_id
         )
@@ -160,11 +162,18 @@ class Mover:
     def moved(self) -> Moved:
         """Return what was done, and what is left by now."""
         return Moved(
-            cancelled=tuple(self._cancelled.values()),
+            cancelled=tuple(
+                line for name, line in self._cancelled.items() if self._is_undone(name)
+            ),
             closed=self._closed(),
             opened=dict(self._opened),
             left=tuple(self.left()),
         )
+
+    def _is_undone(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order that was to be cancelled was not filled first."""
+        order = self._core.cache.order(client_order_id)
+        return order is None or order.status is not OrderStatus.FILLED
 
     def _unsent_now(self) -> frozenset[ClientOrderId]:
         unsent = (order for order in self._working() if order.account_id is None)

@@ -266,7 +266,7 @@ class Promoting:
         certificate = self._certificate(strategy, client, _rules(rules), checklist, position)
         problem = await self._certify(strategy, client, certificate)
         if problem:
-            await self._durable(DEMOTED, strategy, client.account_id, None)
+            await self._end(strategy, client.account_id)
             raise PromotionError(f"{strategy.component_id} was not promoted: {problem}", checklist)
         mover.to(client)
         self.certificates[strategy.component_id] = certificate
@@ -389,14 +389,7 @@ class Promoting:
         del self.certificates[strategy.component_id]
         if self._auditions is not None:
             self._auditions.renew(strategy)
-        try:
-            await self._durable(DEMOTED, strategy, client.account_id, None)
-        except JournalError as error:
-            raise JournalError(
-                f"{strategy.component_id} no longer trades account {client.account_id}, which could"
-                f" not be written down ({error}): demote it before the next build(), or it begins"
-                " promoted"
-            ) from error
+        await self._end(strategy, client.account_id)
         loop = asyncio.get_running_loop()
         end_s = loop.time() + _SETTLE_S
         while mover.is_awaited() and loop.time() < end_s and not self._session.faults:
@@ -433,6 +426,18 @@ class Promoting:
             certificate={} if certificate is None else certificate.to_dict(),
         )
         return self._journaling.journal.append(JournalKind.PROMOTION, said)
+
+    async def _end(self, strategy: Strategy, account_id: str) -> None:
+        """Write down that a strategy is promoted no longer."""
+        name = strategy.component_id
+        try:
+            await self._durable(DEMOTED, strategy, account_id, None)
+        except JournalError as error:
+            raise JournalError(
+                f"{name} does not trade account {account_id} any longer, which could not be written"
+                f" down ({error}): the next run would begin promoted; call node.demote({name!r})"
+                " before its build()"
+            ) from error
 
     async def _durable(
         self,
