@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.integration.test_node_promotion import (
     ACCOUNT,
     LIMITS,
     PAIR,
+    PAPER,
     RULES,
     Desk,
     Place,
@@ -441,5 +444,78 @@ def test_what_waits_for_the_rate_is_never_sent(place: Place) -> None:
         assert (sent.status, waiting.status) == (OrderStatus.CANCELED, OrderStatus.DENIED)
         assert report.moved.left == ()
         assert place.placed == []
+
+    play(place, node, act)
+
+
+class Monitor(wb.Actor):
+    """Takes a number, and trades nothing."""
+
+
+def test_a_promoted_strategy_with_another_number_is_refused(place: Place) -> None:
+    node = place.node([Desk(), Desk(period=7)])  # type: ignore[arg-type]
+
+    async def act() -> None:
+        await node.promote_async("Desk-001", confirm=ACCOUNT, rules=RULES)
+
+    play(place, node, act)
+    for actors, problem in (
+        ([Desk(period=7), Desk()], "period 5 -> 7"),
+        ([Monitor(), Desk()], "has Desk-002 instead"),
+    ):
+        other = place.node(actors)  # type: ignore[arg-type]
+        with pytest.raises(wb.PromotionError, match=problem):
+            other.build()
+        assert other.state == "CREATED"
+
+
+def test_a_demotion_without_a_connection_says_what_is_still_open(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        bought, resting = desk.buy(2), desk.rest("80")
+        await until(lambda: bought.is_closed and resting.is_open, node)
+        place.fake.freeze()
+        place.fake.break_connections()
+        report = await node.demote_async(position="close")
+        assert report.moved.cancelled == ()
+        assert report.moved.closed == {}
+        order, position = report.moved.left
+        assert "pending_cancel" in order
+        assert position == f"position 2 {PAIR.id}"
+        new = desk.buy(1)
+        await until(lambda: new.is_closed, node)
+        assert new.account_id == PAPER
+        place.fake.freeze(is_frozen=False)
+        await until(lambda: resting.is_closed, node)
+        assert resting.status is OrderStatus.CANCELED
+
+    play(place, node, act)
+
+
+def test_an_interrupted_cell_promotes_nothing(place: Place) -> None:
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        journaling = node._journaling
+        assert journaling is not None
+        real = journaling.journal.durable
+
+        async def durable(sequence: int | None = None) -> None:
+            journaling.journal.durable = real  # type: ignore[method-assign]
+            await real(sequence)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+        journaling.journal.durable = durable  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt, match=r"node\.promoted"):
+            node.promote(confirm=ACCOUNT, rules=RULES)
+        assert node.promoted == {}
+        assert standing(node.journal()) == {}
+        node.promote(confirm=ACCOUNT, rules=RULES)
+        assert node.promoted == {"Desk-001": ACCOUNT}
 
     play(place, node, act)

@@ -29,7 +29,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """What a move did.
 
     Attributes:
-        cancelled: The orders that were to be cancelled and did not fill first, a sentence each.
+        cancelled: The orders that were cancelled, as they were before, a sentence each.
         closed: What was closed: instrument and signed quantity.
         opened: What was ordered at the new account: instrument and signed quantity.
         left: What was still open at the old account right afterwards, a sentence each.
@@ -163,17 +163,17 @@ class Mover:
         """Return what was done, and what is left by now."""
         return Moved(
             cancelled=tuple(
-                line for name, line in self._cancelled.items() if self._is_undone(name)
+                line for name, line in self._cancelled.items() if self._is_cancelled(name)
             ),
             closed=self._closed(),
             opened=dict(self._opened),
             left=tuple(self.left()),
         )
 
-    def _is_undone(self, client_order_id: ClientOrderId) -> bool:
-        """Return whether an order that was to be cancelled was not filled first."""
+    def _is_cancelled(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order that was to be cancelled has ended, and not by being filled."""
         order = self._core.cache.order(client_order_id)
-        return order is None or order.status is not OrderStatus.FILLED
+        return order is None or (order.is_closed and order.status is not OrderStatus.FILLED)
 
     def _unsent_now(self) -> frozenset[ClientOrderId]:
         unsent = (order for order in self._working() if order.account_id is None)

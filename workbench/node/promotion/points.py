@@ -62,7 +62,10 @@ def market_data(clients: Sequence[DataClient], stale: Sequence[str]) -> Check:
         name="data",
         passed=bool(clients) and not problems,
         found="; ".join(problems) or names or "none",
-        wanted="live data of a venue: a replay or a made-up market shows nothing of the real one",
+        wanted=(
+            "a venue's live data, connected and fresh; a replay or a made-up market shows nothing"
+            " of the real one"
+        ),
     )
 
 
@@ -138,10 +141,12 @@ def limits(given: RiskLimits) -> Check:
 def venue(client: VenueExecutionClient) -> Check:
     """Look whether the venue can be reached."""
     link = client.link
+    is_up = link.state is LinkState.UP
+    why = f": {link.reason}" if link.reason and not is_up else ""
     return Check(
         name="venue",
-        passed=link.state is LinkState.UP,
-        found=f"connection {link.state.value}" + (f": {link.reason}" * bool(link.reason)),
+        passed=is_up,
+        found=f"connection {link.state.value}{why}",
         wanted="a connection that is up",
     )
 

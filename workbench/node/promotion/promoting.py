@@ -93,17 +93,33 @@ class Promoting:
         if self._journaling is None:
             return
         strategies = {str(one.component_id): one for one in strategies_of(self._core)}
-        for strategy_id, said in standing(self._journaling.journal).items():
+        promoted = standing(self._journaling.journal)
+        for strategy_id, said in promoted.items():
             strategy = strategies.get(strategy_id)
-            if strategy is None:
-                _log.warning(
-                    "%s is promoted to account %s, and is not part of this node",
-                    *(strategy_id, said.account_id),
-                )
-            else:
+            if strategy is not None:
                 self._restore(strategy, said)
+            else:
+                self._miss(said, [one for one in strategies if one not in promoted])
         for strategy in strategies.values():
             self._withhold(strategy)
+
+    def _miss(self, said: Promotion, others: Sequence[str]) -> None:
+        """Tell of a promoted strategy that is not there; refuse where it has another number now."""
+        name, account_id = said.strategy_id, said.account_id
+        kind = name.rpartition("-")[0]
+        found = ", ".join(one for one in others if one.rpartition("-")[0] == kind)
+        demote = f"demote it: node.demote({name!r}) before build()"
+        if found:
+            raise PromotionError(
+                f"{name} is promoted to account {account_id}, and this node has {found} instead: a"
+                " strategy's number is its place among the node's strategies. List them as they"
+                f" were, or {demote}"
+            )
+        _log.warning(
+            "%s is promoted to account %s and is not part of this node: nobody here sees to what it"
+            " has open there. Run it, or %s",
+            *(name, account_id, demote),
+        )
 
     def _withhold(self, strategy: Strategy) -> None:
         """Let a strategy claim nothing that others send to an account it may not trade."""
