@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import msgspec
 import pytest
 
 import workbench as wb
+from tests.integration import test_node_promotion as promotion
 from tests.node_fakes import PAIR, ROOT, Feed
 from tests.verifying import Busy, market_data, replayed
 from workbench.node.journal import Journal
+from workbench.node.promotion import points
 from workbench.node.verification import Verification, verify
 
 COUNT = 10_000
@@ -354,8 +357,11 @@ def test_a_run_that_begins_with_open_orders_and_positions_is_followed(
 
     async def trade(life: Life) -> None:
         await life.feed_all(market_data(200, 3))
-        assert life.node.core.cache.positions_open()
-        assert life.node.core.cache.orders_open()
+        desk = life.strategies[1]
+        assert isinstance(desk, wb.Strategy)
+        desk.submit_order(desk.orders.limit(PAIR.id, "buy", 1, 50))
+        desk.submit_order(desk.orders.market(PAIR.id, "buy", 3))
+        await until(lambda: life.node.core.cache.orders_open() and desk.position() is not None)
 
     first.play(trade, dies=dies)
     first.node.dispose()
@@ -562,3 +568,54 @@ def test_a_node_on_a_thread_of_its_own_is_verified_from_outside(tmp_path: Path) 
     assert found.is_complete
     assert found.messages > 200
     life.node.dispose()
+
+
+def test_a_made_up_market_stays_one_where_its_answers_are_recorded(tmp_path: Path) -> None:
+    config = wb.TradingNodeConfig(journal=str(tmp_path / "j.sqlite"), journal_data=True)
+    node = wb.sandbox(Steady(), wb.Synthetic(PAIR), instrument=PAIR, config=config)
+    node.build()
+    check = points.market_data(node.core.data.clients, [])
+    assert not check.passed
+    assert check.found == "SYNTHETIC is not the market"
+    node.dispose()
+
+
+class Crossing(wb.Strategy):
+    """Buys one, then sells one, with every third quote; whichever account it trades."""
+
+    def on_start(self) -> None:
+        self.count = 0
+        self.subscribe_quotes()
+
+    def on_quote(self, quote: wb.Quote) -> None:
+        self.count += 1
+        if self.count % 3 == 0:
+            side = "sell" if self.position() else "buy"
+            self.submit_order(self.orders.market(quote.instrument_id, side, 1))
+
+
+def test_a_promotion_and_the_way_back_are_followed(tmp_path: Path) -> None:
+    place, desk = promotion.Place(tmp_path), Crossing()
+    node = place.node(desk, settings={"journal_data": True})
+
+    async def trade() -> None:
+        before = desk.count
+        while desk.count < before + 10:
+            place.quote()
+            await asyncio.sleep(0.01)
+
+    async def act() -> None:
+        await trade()
+        await node.promote_async(confirm=promotion.ACCOUNT, rules=promotion.RULES)
+        await trade()
+        assert place.placed
+        await node.demote_async(position="leave")
+        await trade()
+
+    make = logging.getLogRecordFactory()
+    promotion.play(place, node, act)
+    logging.setLogRecordFactory(make)
+    found = checked(node)
+    assert found.is_identical, found
+    assert found.is_complete
+    assert found.commands >= 9

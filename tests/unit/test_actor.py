@@ -347,6 +347,14 @@ def test_a_misspelt_callback_is_refused_with_the_one_that_was_meant() -> None:
         core_with(Hopeful())
 
 
+@pytest.mark.parametrize("name", ["start", "stop", "reset", "dispose", "fault"])
+@pytest.mark.parametrize("what", [lambda self: None, 0.02])
+def test_what_would_hide_a_part_of_its_life_is_refused_by_name(name: str, what: object) -> None:
+    kind = type("Stopper", (Strategy,), {name: what})
+    with pytest.raises(ConfigError, match=rf"Stopper\.{name} would take .* write on_{name}"):
+        core_with(kind())
+
+
 def test_a_method_that_resembles_no_callback_is_left_alone() -> None:
     class Own(Strategy):
         def on_bar(self, bar: object) -> None:

@@ -27,7 +27,7 @@ class _Order:
 def found(
     routes: Routes, client_id: str | None = None, account: str | None = None, **order: Any
 ) -> Route:
-    return routes.find(_Order(**order), client_id, account)  # type: ignore[arg-type]
+    return routes.find((_Order(**order),), client_id, account)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -132,6 +132,14 @@ def test_an_untouched_record_is_identical(recorded: Path) -> None:
     assert "identical" in repr(whole)
 
 
+def test_a_record_of_an_older_workbench_is_refused_with_the_reason(recorded: Path) -> None:
+    def old(record: JournalRecord) -> Iterable[JournalRecord]:
+        return () if record.kind is JournalKind.CIRCUMSTANCE else (record,)
+
+    with pytest.raises(wb.ConfigError, match="recorded by an older workbench"):
+        found(recorded, old)
+
+
 CHANGES: dict[str, tuple[type, dict[str, Any], str]] = {
     "an order's time": (c.SubmitOrder, {"ts_init": 5}, "ts_init"),
     "an order's account": (c.SubmitOrder, {"account_id": "X-1"}, "account_id"),

@@ -82,6 +82,11 @@ class ExternalOrders:
                 " cannot have them too"
             )
 
+    def unclaim(self, instrument_id: InstrumentId, strategy_id: StrategyId) -> None:
+        """Give external orders of an instrument to nobody, where a strategy claims them."""
+        if self._claims.get(instrument_id) == strategy_id:
+            del self._claims[instrument_id]
+
     @property
     def claims(self) -> dict[InstrumentId, StrategyId]:
         """Return who claims external orders of which instrument."""

@@ -314,6 +314,11 @@ class HeardDataClient(DataClient):
         return repr(self.client)
 
 
+def bare(client: DataClient) -> DataClient:
+    """Return a data client itself, where its answers are heard."""
+    return client.client if isinstance(client, HeardDataClient) else client
+
+
 def _newest(channel: Channel, count: int) -> list[Any]:
     return channel.waiting()[-count:] if count > 0 else []
 

@@ -195,6 +195,9 @@ class Host:
         except TimeoutError:
             future.cancel()
             raise ThreadError(f"the node did not answer within {timeout_s:g} s") from None
+        except KeyboardInterrupt:
+            future.cancel()  # as where it runs here
+            raise
 
     async def run_for_async(self, make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Run a coroutine on the session's loop, and await its result here."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from decimal import localcontext
 from typing import Any, TypeVar
 
 from workbench.model.errors import ConfigError, LifecycleError
+from workbench.model.money import MONEY_CONTEXT
 from workbench.node.facts import NodeFacts
 from workbench.node.hosting import Host
 from workbench.node.journaling import OpenJournal
@@ -64,7 +66,9 @@ class NodePromotions(NodeFacts):
     ) -> Checklist:
         """Do what `checklist` does, awaiting it."""
         promoting, host = self._promotes("check")
-        return await host.run_for_async(lambda: promoting.checklist(strategy, account, rules))
+        return await host.run_for_async(
+            lambda: _exact(promoting.checklist(strategy, account, rules))
+        )
 
     def promote(
         self,
@@ -83,7 +87,8 @@ class NodePromotions(NodeFacts):
         between two messages, the strategy's orders get another way; those at the simulated exchange
         are cancelled and its simulated position is closed, and the strategy hears of it as of
         anything else. `demote` is the way back; `dry_run=True` shows everything and changes
-        nothing.
+        nothing. What a strategy claims (`external_order_claims`) becomes its own from the next run
+        on, which begins promoted.
 
         In a cell, `await node.promote_async(...)` does the same without nesting the loop.
 
@@ -126,13 +131,15 @@ class NodePromotions(NodeFacts):
         """Do what `promote` does, awaiting it."""
         promoting, host = self._promotes("promote in")
         return await host.run_for_async(
-            lambda: promoting.promote(
-                strategy,
-                account,
-                confirm=confirm,
-                dry_run=dry_run,
-                rules=rules,
-                position=position,
+            lambda: _exact(
+                promoting.promote(
+                    strategy,
+                    account,
+                    confirm=confirm,
+                    dry_run=dry_run,
+                    rules=rules,
+                    position=position,
+                )
             )
         )
 
@@ -168,7 +175,9 @@ class NodePromotions(NodeFacts):
         if self.state is NodeState.CREATED:
             return self._demote_unbuilt(strategy)
         promoting, host = self._promotes("demote in")
-        return await host.run_for_async(lambda: promoting.demote(strategy, position=position))
+        return await host.run_for_async(
+            lambda: _exact(promoting.demote(strategy, position=position))
+        )
 
     def _demote_unbuilt(self, strategy: Actor | str | None) -> DemotionReport:
         names = {
@@ -202,4 +211,13 @@ class NodePromotions(NodeFacts):
             raise LifecycleError(
                 "one of the node's own callbacks cannot wait for this; call it in a cell"
             )
-        return self._host.run_for(make, _WITHIN_S)
+        try:
+            return self._host.run_for(make, _WITHIN_S)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("broken off; node.promoted tells what holds now") from None
+
+
+async def _exact(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await something in the decimal context that the node computes in, whatever the caller's."""
+    with localcontext(MONEY_CONTEXT):
+        return await work

@@ -345,8 +345,11 @@ def _made(cls: type[Actor], parameters: dict[str, Any]) -> Actor:
     return cls(**parameters)
 
 
+_LIFE = frozenset({"start", "stop", "reset", "dispose", "fault"})
+
+
 def check_spelling(cls: type[Actor]) -> None:
-    """Refuse a method that looks like a callback nobody would call.
+    """Refuse a method that looks like a callback nobody would call, or hides one of ours.
 
     Raises:
         ConfigError: Naming the callback that was probably meant.
@@ -354,6 +357,11 @@ def check_spelling(cls: type[Actor]) -> None:
     root = next(base for base in cls.__mro__ if base in ROOTS)  # Strategy or Actor
     known = [name for name in dir(root) if name.startswith("on_")]
     own = {n for base in cls.__mro__[: cls.__mro__.index(root)] for n in vars(base)}
+    for name in sorted(own & _LIFE):
+        raise ConfigError(
+            f"{cls.__name__}.{name} would take the place of what workbench calls to {name} it;"
+            f" write on_{name}, which is called then, or give your method another name"
+        )
     for name in sorted(own):
         if not name.startswith("on_") or name in known:
             continue

@@ -8,7 +8,7 @@ position may always go where the position is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from workbench.model.identifiers import AccountId, StrategyId, Venue, venue_of
@@ -67,18 +67,19 @@ class Routes:
         """Return every route."""
         return dict(self._routes)
 
-    def find(self, order: Order, client_id: str | None, account_id: str | None) -> Route:
-        """Return where an order goes that names this client or account, or neither of them."""
+    def find(self, orders: Sequence[Order], client_id: str | None, account_id: str | None) -> Route:
+        """Return where orders go together that name this client or account, or neither of them."""
         named = None if account_id is None else AccountId(account_id)
         if not self._routes and not self.guarded:
             return Route(named)
+        order = orders[0]  # they are of one strategy and one instrument
         route = self._routes.get((order.strategy_id, venue_of(order.instrument_id)))
         if client_id is None and named is None:
-            return Route(None) if route is None else _passed(route, order)
+            return Route(None) if route is None else _passed(route, orders)
         target = named if client_id is None else self._account_of_client(client_id)
         if route is not None and route.account_id == target:
-            return _passed(route, order)._replace(account_id=named)
-        if target in self.guarded and not order.reduce_only:
+            return _passed(route, orders)._replace(account_id=named)
+        if target in self.guarded and not _reduce(orders):
             reason = (
                 f"{order.strategy_id} is not promoted to account {target}; node.promote(...) does"
             )
@@ -86,6 +87,10 @@ class Routes:
         return Route(named)
 
 
-def _passed(route: Route, order: Order) -> Route:
+def _passed(route: Route, orders: Sequence[Order]) -> Route:
     """Let what reduces a position go on a route that is refused."""
-    return Route(route.account_id) if order.reduce_only else route
+    return Route(route.account_id) if _reduce(orders) else route
+
+
+def _reduce(orders: Sequence[Order]) -> bool:
+    return all(order.reduce_only for order in orders)

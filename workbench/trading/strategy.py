@@ -116,6 +116,17 @@ class Strategy(Actor):
         ids = ClientOrderIds(core.run_tag, owner)
         self._factory = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
         self._callbacks: _Callbacks = self._resolved()
+        self._early: list[e.OrderEvent | e.PositionEvent] | None = []
+
+    def start(self) -> None:
+        """Run `on_start`, then tell what became of its orders before; called by the core.
+
+        Before it nothing that `on_start` sets is there, and our books may not be the venue's yet.
+        """
+        super().start()
+        early, self._early = self._early, None
+        for event in early or ():
+            self._tell(event)
 
     def refresh_callbacks(self) -> None:
         """Take note that the class is another now; called when its code is exchanged."""
@@ -154,11 +165,16 @@ class Strategy(Actor):
 
     def handle_order_event(self, event: e.OrderEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
-        for name, callback in self._callbacks.get(type(event), ()):
-            self.call(name, callback, event)
+        self._tell(event)
 
     def handle_position_event(self, event: e.PositionEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
+        self._tell(event)
+
+    def _tell(self, event: e.OrderEvent | e.PositionEvent) -> None:
+        if self._early is not None:
+            self._early.append(event)
+            return
         for name, callback in self._callbacks.get(type(event), ()):
             self.call(name, callback, event)
 
@@ -449,7 +465,7 @@ class Strategy(Actor):
         if not all(map(self.may_send, orders)):
             denials = [self.denial(order) for order in orders]
         else:
-            route = core.routes.find(orders[0], client_id, account_id)
+            route = core.routes.find(orders, client_id, account_id)
             if not route.code:
                 return route
             denials = [self._denied(order, route.code, route.reason) for order in orders]

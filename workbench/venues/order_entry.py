@@ -24,7 +24,7 @@ from workbench.model.events import (
     about,
 )
 from workbench.model.identifiers import AccountId, ClientOrderId
-from workbench.model.order_state import CLOSED, PENDING
+from workbench.model.order_state import CLOSED
 from workbench.model.reports import OrderStatusReport
 from workbench.model.settings import SettingsMeta
 from workbench.runtime.clock import Clock
@@ -444,14 +444,13 @@ class OrderEntry:
     def _take_terms(self, tracked: Tracked, report: OrderStatusReport) -> None:
         """Tell of terms that are not those that are waited for: else fills would not fit.
 
-        They are of a change whose answer was lost, or that an earlier run did not live to hear of.
+        They are of a change whose answer was lost, that an earlier run did not live to hear of, or
+        that was made by another hand. Times do not tell here: our own events have our clock's.
         """
         if not has_other_terms(report, tracked):
             return  # as they were, or told of already
         order = self.tracking.lookup.order(tracked.client_order_id)
-        if order is None or order.status not in PENDING:
-            return
-        if not has_other_terms(report, order):
+        if order is None or not order.is_open or not has_other_terms(report, order):
             return
         self._tell(
             OrderUpdated,
@@ -463,6 +462,7 @@ class OrderEntry:
             is_unasked=not tracked.was_changing,
         )
         tracked.was_changing = False
+        tracked.take_terms(report)
 
     def not_there(self, tracked: Tracked, expiry_s: float | None) -> None:
         """Reject an order that the venue does not know, where that proves that it never came."""

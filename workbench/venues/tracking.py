@@ -199,7 +199,9 @@ class Tracking:
                 return found
         at_venue = report.instrument_id, report.venue_order_id
         found = self._by_venue_id.get(at_venue)
-        if found is None:
+        if found is not None:
+            found = self.known(found.client_order_id) or found
+        else:
             found = self._adopted(self.lookup.order_at_venue(*at_venue))
         if found is not None:
             return found

@@ -12,6 +12,7 @@ import msgspec
 from workbench.model.enums import OrderStatus
 from workbench.model.events import OrderUpdated
 from workbench.model.identifiers import ClientOrderId
+from workbench.venues import OrderChange
 from workbench.venues.fake import Faults
 from workbench.venues.testing import FakeTrial, VenueSession
 
@@ -62,6 +63,35 @@ def test_a_change_of_an_order_found_at_the_venue_is_told_to_who_claims_it() -> N
         await session.until(lambda: session.order(BY_HAND).quantity == 3, "it is changed")
         (told,) = [one for one in session.desk.order_events if isinstance(one, OrderUpdated)]
         assert told.strategy_id == session.desk.strategy_id
+
+    play(test)
+
+
+def test_a_change_by_another_hand_right_after_ours_is_taken() -> None:
+    async def test(trial: FakeTrial, session: VenueSession) -> None:
+        name = session.limit("buy", 90, Decimal(1))
+        await session.until(lambda: session.order(name).is_open, "it rests")
+        trial.fake.set_faults(Faults(delay_s=1.0))
+        session.desk.modify_order(session.order(name), quantity=4)
+        placed = trial.fake.market.orders[trial.account_id, name]
+        await session.until(lambda: placed.quantity == 4, "ours has arrived")
+        # What we are told of ours, we are told after this has happened.
+        target = OrderChange(
+            instrument_id=trial.instrument_id,
+            client_order_id=name,
+            side=placed.order.side,
+            order_type=placed.order.order_type,
+            quantity=Decimal(2),
+            filled_quantity=Decimal(0),
+            price=Decimal(90),
+        )
+        trial.fake.market.modify(trial.account_id, target)
+        await asyncio.sleep(3)
+        assert session.order(name).quantity == 2
+        await trial.fill(name, Decimal(2))
+        await session.until(lambda: session.order(name).is_closed, "it is filled")
+        assert session.order(name).status is OrderStatus.FILLED
+        assert session.core.execution.refused_events == []
 
     play(test)
 

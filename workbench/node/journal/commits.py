@@ -1,8 +1,9 @@
 """How appended records become durable: a thread that commits in groups, or in line for tests.
 
-`append` never waits for the disk. What is waited for is committed at once, and all that was
-appended meanwhile goes with the next commit; market data and time events alone wait a moment for
-others. Order is kept: when a record is durable, all before it are.
+`append` never waits for the disk. What is waited for is committed at once, with all that was
+appended until then. The rest waits a moment for company, market data and time events a longer one:
+an order's own records, which come one after another, are one commit and not two. Order is kept:
+when a record is durable, all before it are.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ WhenDurable = Callable[[JournalError | None], None]
 
 LINGER_S = 0.1
 """How long unhurried records wait for company."""
+
+SOON_S = 0.001
+"""How long the others do, unless somebody waits for them."""
 
 _GROUP = 10_000
 """How many records one commit takes at most, so that the first ones do not wait for all."""
@@ -256,7 +260,7 @@ class ThreadCommits(Commits):
     def __init__(self, store: Store, linger_s: float = LINGER_S) -> None:
         super().__init__(store)
         self._linger_s = linger_s
-        self._is_hurried = False
+        self._is_hurried = self._is_soon = False
         self._awake = threading.Condition(self._lock)
         self._thread = threading.Thread(
             target=self._run, name=f"workbench journal {store.path.stem}", daemon=True
@@ -270,10 +274,9 @@ class ThreadCommits(Commits):
         with self._lock:
             is_first = not self._waiting
             sequence = self._put(run, number, kind, ts, name, payload)
-            if is_hurried:
-                self._hurry()
-            elif is_first:
+            if is_first or (is_hurried and not self._is_soon):
                 self._awake.notify()
+            self._is_soon = self._is_soon or is_hurried
             return sequence
 
     def _hurry(self) -> None:
@@ -297,12 +300,15 @@ class ThreadCommits(Commits):
             while not self._is_hurried:
                 if not waiting:
                     self._awake.wait()
+                elif self._is_soon:
+                    self._awake.wait(SOON_S)
+                    break
                 elif not self._awake.wait(self._linger_s):
                     break
             if self._is_closed:
                 return None
             group = [waiting.popleft() for _ in range(min(len(waiting), _GROUP))]
-            self._is_hurried = bool(waiting)
+            self._is_hurried, self._is_soon = bool(waiting), False
             return group
 
     def _end(self) -> None:

@@ -98,6 +98,8 @@ class Accounts:
         try:
             async with asyncio.timeout(self._timeout_s):
                 permissions = await client.permissions()
+        except TimeoutError:
+            refused = "the venue did not answer in time"
         except Exception as error:
             refused = redact(f"{type(error).__name__}: {error}")
         differing = await self._differing(client)

@@ -10,6 +10,7 @@ from workbench.engines.risk import RiskLimits
 from workbench.model.display import duration, shown
 from workbench.model.enums import TradingState
 from workbench.model.positions import Position
+from workbench.node.circumstances import bare
 from workbench.node.journal import Lease
 from workbench.node.phases import NodePhase
 from workbench.node.promotion.checklist import Check
@@ -46,10 +47,11 @@ def running(phase: NodePhase, state: TradingState) -> Check:
 
 def market_data(clients: Sequence[DataClient], stale: Sequence[str]) -> Check:
     """Look whether the strategy sees the market's own data, now."""
-    made_up = [c for c in clients if isinstance(c, (ReplayDataClient, SyntheticDataClient))]
+    bare_clients = [bare(client) for client in clients]
+    made_up = [c for c in bare_clients if isinstance(c, (ReplayDataClient, SyntheticDataClient))]
     down = [
         f"{client.client_id} is {client.link.state.value}"
-        for client in clients
+        for client in bare_clients
         if isinstance(client, VenueDataClient) and client.link.state is not LinkState.UP
     ]
     problems = [f"{client.client_id} is not the market" for client in made_up]
@@ -60,7 +62,10 @@ def market_data(clients: Sequence[DataClient], stale: Sequence[str]) -> Check:
         name="data",
         passed=bool(clients) and not problems,
         found="; ".join(problems) or names or "none",
-        wanted="live data of a venue: a replay or a made-up market shows nothing of the real one",
+        wanted=(
+            "a venue's live data, connected and fresh; a replay or a made-up market shows nothing"
+            " of the real one"
+        ),
     )
 
 
@@ -136,10 +141,12 @@ def limits(given: RiskLimits) -> Check:
 def venue(client: VenueExecutionClient) -> Check:
     """Look whether the venue can be reached."""
     link = client.link
+    is_up = link.state is LinkState.UP
+    why = f": {link.reason}" if link.reason and not is_up else ""
     return Check(
         name="venue",
-        passed=link.state is LinkState.UP,
-        found=f"connection {link.state.value}" + (f": {link.reason}" * bool(link.reason)),
+        passed=is_up,
+        found=f"connection {link.state.value}{why}",
         wanted="a connection that is up",
     )
 

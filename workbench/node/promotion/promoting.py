@@ -14,11 +14,12 @@ import getpass
 import logging
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
 from workbench.model.errors import ConfigError, LifecycleError
-from workbench.model.identifiers import AccountId
+from workbench.model.identifiers import AccountId, parse_instrument_id, venue_of
 from workbench.node.builder import Built
 from workbench.node.config import TradingNodeConfig
 from workbench.node.journal import JournalError, JournalKind, Promotion
@@ -39,6 +40,7 @@ from workbench.node.promotion.records import (
 )
 from workbench.node.promotion.reports import DemotionReport, PromotionReport
 from workbench.node.promotion.rules import PromotionRules
+from workbench.node.required_limits import missing_limits
 from workbench.node.session import Session
 from workbench.trading.actor import Actor
 from workbench.trading.code_identity import changes_since, identify
@@ -73,6 +75,7 @@ class Promoting:
         self._journaling = built.journaling
         self._accounts = Accounts(config, built.core, session, built.journaling)
         self._auditions: Auditions | None = None
+        self._turn = asyncio.Lock()  # one promotion or demotion at a time
         if built.core.routes.guarded:
             self._auditions = Auditions(built.core, session, self._look)
             session.before_start.append(self._auditions.begin)
@@ -84,20 +87,49 @@ class Promoting:
         """Set the routes that the journal tells of.
 
         Raises:
-            PromotionError: If a strategy's code is another now, or its account is not traded here.
+            PromotionError: If a strategy's code is another now, its account is not traded here, or
+                limits are missing.
         """
         if self._journaling is None:
             return
         strategies = {str(one.component_id): one for one in strategies_of(self._core)}
-        for strategy_id, said in standing(self._journaling.journal).items():
+        promoted = standing(self._journaling.journal)
+        for strategy_id, said in promoted.items():
             strategy = strategies.get(strategy_id)
-            if strategy is None:
-                _log.warning(
-                    "%s is promoted to account %s, and is not part of this node",
-                    *(strategy_id, said.account_id),
-                )
-            else:
+            if strategy is not None:
                 self._restore(strategy, said)
+            else:
+                self._miss(said, [one for one in strategies if one not in promoted])
+        for strategy in strategies.values():
+            self._withhold(strategy)
+
+    def _miss(self, said: Promotion, others: Sequence[str]) -> None:
+        """Tell of a promoted strategy that is not there; refuse where it has another number now."""
+        name, account_id = said.strategy_id, said.account_id
+        kind = name.rpartition("-")[0]
+        found = ", ".join(one for one in others if one.rpartition("-")[0] == kind)
+        demote = f"demote it: node.demote({name!r}) before build()"
+        if found:
+            raise PromotionError(
+                f"{name} is promoted to account {account_id}, and this node has {found} instead: a"
+                " strategy's number is its place among the node's strategies. List them as they"
+                f" were, or {demote}"
+            )
+        _log.warning(
+            "%s is promoted to account %s and is not part of this node: nobody here sees to what it"
+            " has open there. Run it, or %s",
+            *(name, account_id, demote),
+        )
+
+    def _withhold(self, strategy: Strategy) -> None:
+        """Let a strategy claim nothing that others send to an account it may not trade."""
+        core, strategy_id = self._core, strategy.strategy_id
+        venues = {c.venue for c in core.execution.clients if c.account_id in core.routes.guarded}
+        for name in strategy.external_order_claims:
+            instrument_id = parse_instrument_id(name)
+            venue = venue_of(instrument_id)
+            if venue in venues and core.routes.account_of(strategy_id, venue) is None:
+                core.execution.external.unclaim(instrument_id, strategy_id)
 
     def _restore(self, strategy: Strategy, said: Promotion) -> None:
         name, account_id = strategy.component_id, said.account_id
@@ -119,13 +151,20 @@ class Promoting:
                 f"{name} is promoted to account {account_id} and is not what was promoted:"
                 f" {'; '.join(problems)}. Put that back, or {demote}"
             )
+        missing = missing_limits(self._config.limits)
+        if missing:
+            raise PromotionError(
+                f"{name} is promoted to account {account_id}, and limits are missing: pass"
+                f" limits=wb.RiskLimits(...) with {', '.join(missing)}; or {demote}"
+            )
         self._core.routes.set(strategy.strategy_id, client.venue, client.account_id)
 
     def _settle(self) -> None:
         """Finish what a promotion had begun when its node died."""
         for strategy, client in self._promoted():
             if client.account_id in self._core.routes.guarded:
-                mover = Mover(self._core, strategy, self._accounts.simulated_at(client))
+                source = self._accounts.simulated_at(client)
+                mover = Mover(self._core, strategy, source, has_left=True)
                 mover.cancel()
                 mover.close()
 
@@ -212,6 +251,18 @@ class Promoting:
     ) -> PromotionReport:
         """Promote; see `TradingNode.promote`."""
         _check_word("position", position, POSITIONS)
+        async with self._turn:
+            return await self._promote(which, account, confirm, dry_run, rules, position)
+
+    async def _promote(
+        self,
+        which: Actor | str | None,
+        account: object,
+        confirm: str,
+        dry_run: bool,
+        rules: PromotionRules | None,
+        position: str,
+    ) -> PromotionReport:
         self._must_run()
         strategy, client = self._chosen(which), self._accounts.chosen(account)
         self._refuse_promoted(strategy)
@@ -229,12 +280,18 @@ class Promoting:
             self._note(REFUSED, strategy, client.account_id, None)
             raise PromotionError(str(checklist), checklist)
         certificate = self._certificate(strategy, client, _rules(rules), checklist, position)
-        await self._durable(PROMOTED, strategy, client.account_id, certificate)
-        problem = self._problem_now(strategy, client, certificate)
+        problem = await self._certify(strategy, client, certificate)
         if problem:
-            await self._durable(DEMOTED, strategy, client.account_id, None)
+            await self._end(strategy, client.account_id)
             raise PromotionError(f"{strategy.component_id} was not promoted: {problem}", checklist)
-        moved = await self._move(mover, client, certificate, opens=position == "open")
+        mover.to(client)
+        self.certificates[strategy.component_id] = certificate
+        try:
+            moved = await self._move(mover, opens=position == "open")
+        except BaseException:
+            left = "; ".join(mover.left()) or "nothing"
+            _log.warning("promoted, then broken off: %s; still simulated: %s", certificate, left)
+            raise
         _log.warning("promoted: %s", certificate)
         return PromotionReport(
             strategy_id=strategy.component_id,
@@ -297,12 +354,22 @@ class Promoting:
         )
         return "; ".join(str(check) for check in now if not check.passed)
 
-    async def _move(
-        self, mover: Mover, client: VenueExecutionClient, certificate: Certificate, *, opens: bool
-    ) -> Moved:
+    async def _certify(
+        self, strategy: Strategy, client: VenueExecutionClient, certificate: Certificate
+    ) -> str:
+        """Write a promotion down; return what has changed meanwhile."""
+        try:
+            await self._durable(PROMOTED, strategy, client.account_id, certificate)
+            return self._problem_now(strategy, client, certificate)
+        except BaseException:
+            # Broken off, or it is not known whether it was written: the next run must not begin
+            # with what did not come to be in this one.
+            with suppress(JournalError):
+                self._note(DEMOTED, strategy, client.account_id, None)
+            raise
+
+    async def _move(self, mover: Mover, *, opens: bool) -> Moved:
         with mover.expedited():
-            mover.to(client)
-            self.certificates[certificate.strategy_id] = certificate
             for _ in range(_ROUNDS):
                 mover.cancel()
                 mover.close()
@@ -319,6 +386,10 @@ class Promoting:
     async def demote(self, which: Actor | str | None, *, position: str) -> DemotionReport:
         """Demote; see `TradingNode.demote`."""
         _check_word("position", position, LEFT)
+        async with self._turn:
+            return await self._demote(which, closes=position == "close")
+
+    async def _demote(self, which: Actor | str | None, *, closes: bool) -> DemotionReport:
         self._must_run()
         strategy, client = self._demoted(which)
         if client.account_id not in self._core.routes.guarded:
@@ -328,17 +399,19 @@ class Promoting:
             )
         mover = Mover(self._core, strategy, client)
         mover.cancel()
-        if position == "close":
+        if closes:
             mover.close()
         mover.back()
         del self.certificates[strategy.component_id]
         if self._auditions is not None:
             self._auditions.renew(strategy)
-        await self._durable(DEMOTED, strategy, client.account_id, None)
+        await self._end(strategy, client.account_id)
         loop = asyncio.get_running_loop()
         end_s = loop.time() + _SETTLE_S
         while mover.is_awaited() and loop.time() < end_s and not self._session.faults:
             await asyncio.sleep(_PAUSE_S)
+            if closes:
+                mover.close()  # what was filled meanwhile
         _log.warning("demoted: %s from account %s", strategy.component_id, client.account_id)
         return DemotionReport(
             strategy_id=strategy.component_id, account_id=client.account_id, moved=mover.moved()
@@ -369,6 +442,18 @@ class Promoting:
             certificate={} if certificate is None else certificate.to_dict(),
         )
         return self._journaling.journal.append(JournalKind.PROMOTION, said)
+
+    async def _end(self, strategy: Strategy, account_id: str) -> None:
+        """Write down that a strategy is promoted no longer."""
+        name = strategy.component_id
+        try:
+            await self._durable(DEMOTED, strategy, account_id, None)
+        except JournalError as error:
+            raise JournalError(
+                f"{name} does not trade account {account_id} any longer, which could not be written"
+                f" down ({error}): the next run would begin promoted; call node.demote({name!r})"
+                " before its build()"
+            ) from error
 
     async def _durable(
         self,

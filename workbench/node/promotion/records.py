@@ -34,11 +34,8 @@ def demote_in_journal(journal: Journal, which: str | None) -> DemotionReport:
     found = [name for name in there if which in (None, name, name.rpartition("-")[0])]
     if len(found) != 1:
         names = ", ".join(there) or "none"
-        raise PromotionError(
-            f"say which strategy to demote; promoted: {names}"
-            if which is None and found
-            else f"{which or 'no strategy'} is not promoted; promoted: {names}"
-        )
+        what = f"{which} is not promoted" if which and not found else "say which to demote"
+        raise PromotionError(f"{what}; promoted: {names}" if there else "no strategy is promoted")
     (name,) = found
     said = there[name]
     journal.append(

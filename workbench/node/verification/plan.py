@@ -115,13 +115,14 @@ def plan(journal: str | Path | JournalView, run: int) -> Plan:
     config = TradingNodeConfig.from_dict(json.loads(entry.began.config))
     if not config.journal_data:
         raise ConfigError(f"run {chosen} of {view.path} holds no market data; {_HOW}")
-    started = view.messages(JournalKind.CIRCUMSTANCE, run=chosen, types="StrategyStarted")
-    return Plan(
-        view=view,
-        entry=entry,
-        config=config,
-        started=tuple(record.message for record in started),
-    )
+    records = view.messages(JournalKind.CIRCUMSTANCE, run=chosen, types="StrategyStarted")
+    started = tuple(r.message for r in records if isinstance(r.message, StrategyStarted))
+    if not started and any(True for _ in view.messages(JournalKind.COMMAND, run=chosen)):
+        raise ConfigError(
+            f"run {chosen} of {view.path} was recorded by an older workbench, which did not write"
+            " down how strategies started; runs from now on can be verified"
+        )
+    return Plan(view=view, entry=entry, config=config, started=started)
 
 
 def _told(runs: list[int]) -> str:
