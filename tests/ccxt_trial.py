@@ -158,19 +158,23 @@ class LocalTrial(VenueTrial):
     def _ticks(self, price: Decimal) -> int:
         return int(price / LISTING.tick)
 
-    async def move(self, bid: Decimal, ask: Decimal) -> None:
-        """Move the best bid and ask, and let the last price be there."""
-        self.act(lambda: self._move(bid, ask))
+    async def move(self, bid: Decimal, ask: Decimal, size: Decimal | None = None) -> None:
+        """Move the best bid and ask, and let the last price be there; so much is bid for."""
+        self.act(lambda: self._move(bid, ask, size))
 
-    def _move(self, bid: Decimal, ask: Decimal) -> None:
+    def _move(self, bid: Decimal, ask: Decimal, size: Decimal | None = None) -> None:
         venue, pair = self.exchange.venue, self.pair
         for number in self._quoted:
             pair.book.cancel(number)
         self._moves += 1  # the same top of the book is not told twice
         lots = 100_000_000 + self._moves
+        bid_lots = lots if size is None else int(size / LISTING.step)
         self._quoted = [
-            venue.quote(pair, side, self._ticks(price), lots)
-            for side, price in ((OrderSide.BUY, bid), (OrderSide.SELL, ask))
+            venue.quote(pair, side, self._ticks(price), count)
+            for side, price, count in (
+                (OrderSide.BUY, bid, bid_lots),
+                (OrderSide.SELL, ask, lots),
+            )
         ]
         venue.trade(pair, OrderSide.BUY, 1)
         venue.settle(pair)

@@ -276,3 +276,60 @@ def test_a_list_of_sales_may_not_add_up_to_more_than_fills_brought() -> None:
     sales = [orders.limit(PAIR.id, "sell", 6, price) for price in ("1.20", "1.30")]
     setup.submit_list(orders.together(*sales))
     assert {one.status for one in sales} == {OrderStatus.DENIED}
+
+
+# What is left where the stop was
+
+
+def turned(setup: Setup) -> Order:
+    """Let a take-profit take the stop's place, and fill in part."""
+    stop, profit = held(setup)
+    setup.quote(1.20, 1.21)
+    cancel(setup, stop)
+    setup.accept(profit)
+    setup.fill(profit, 4, "1.20")
+    return profit
+
+
+def update(setup: Setup, order: Order, price: str) -> None:
+    venue_id = VenueOrderId(order.client_order_id)
+    setup.event(e.OrderUpdated, order, venue_order_id=venue_id, price=D(price))
+
+
+def test_what_a_take_profit_has_left_is_sold_at_the_market_where_its_stop_was() -> None:
+    setup = spot()
+    profit = turned(setup)
+    setup.quote(0.91, 0.92)
+    assert setup.sent[4:] == []
+    setup.quote(0.89, 0.91)
+    setup.quote(0.88, 0.91)
+    assert [one.price for one in setup.broker.sent[4:]] == [D("0.89")]
+    update(setup, profit, "0.89")
+    setup.quote(0.89, 0.91)
+    assert setup.broker.sent[5:] == []
+    setup.quote(0.87, 0.88)
+    assert [one.price for one in setup.broker.sent[5:]] == [D("0.87")]
+    update(setup, profit, "0.87")
+    setup.fill(profit, 6, "0.87")
+    setup.quote(0.80, 0.81)
+    assert setup.broker.sent[6:] == []
+    assert (profit.status, setup.failed) == (OrderStatus.FILLED, [])
+    assert setup.feed.asked[-1] == "-quotes"
+    setup.check()
+
+
+def test_a_price_that_is_refused_for_good_is_reported() -> None:
+    setup = spot()
+    profit = turned(setup)
+    setup.quote(0.89, 0.91)
+    for _ in range(TRIES):
+        setup.event(e.OrderModifyRejected, profit, code="", reason="not now")
+    (failed,) = setup.failed
+    assert failed.reason.startswith("a price of 0.89 was refused 3 times (not now), though the")
+
+
+def test_where_orders_cannot_be_changed_the_take_profit_keeps_its_price() -> None:
+    setup = spot(FIXED)
+    turned(setup)
+    setup.quote(0.89, 0.91)
+    assert setup.sent[4:] == []

@@ -52,7 +52,7 @@ from workbench.engines.held_orders import (
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
 from workbench.engines.releasing import Releases
-from workbench.engines.shared_holdings import SharedHoldings
+from workbench.engines.shared_holdings import SharedHoldings, StandIn
 from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
@@ -398,9 +398,11 @@ class OrderEmulator:
 
     # Release
 
-    def _on_reached(self, held: Held, price: Decimal) -> None:
+    def _on_reached(self, held: Held | StandIn, price: Decimal) -> None:
         """Release what was triggered, once nothing works that ties up the same."""
-        if self._shares.must_wait(held, price):
+        if isinstance(held, StandIn):
+            self._on_turned(held, price)
+        elif self._shares.must_wait(held, price):
             self.watch.remove(held)
         else:
             self._release(held, price)
@@ -411,6 +413,13 @@ class OrderEmulator:
                 self._release(held, price)
             else:
                 self.watch.resume(held)
+
+    def _on_turned(self, stand_in: StandIn, price: Decimal) -> None:
+        found = self._shares.turned(stand_in, price)
+        if found is not None:
+            stop = stand_in.definition.client_order_id
+            reason = f"the market is where {stop} was, whose place it took"
+            self._demands.reprice(*found, reason)
 
     def _is_ending(self, key: ClientOrderId) -> bool:
         return key in self._demands
@@ -429,6 +438,8 @@ class OrderEmulator:
                 **about(held.definition, self._clock.timestamp_ns()),
             )
         )
+        for stand_in in self._shares.stand_ins(held):
+            self.watch.add(stand_in)
 
     def _cut_to_position(self, held: Held) -> None:
         """Leave a reduce-only order no more than there is to reduce, as a venue does.
@@ -508,6 +519,9 @@ class OrderEmulator:
             self._check_late(event)
         self._reductions.on_event(event)
         self._release_settled()
+        stand_in = self._shares.stand_in_of(key)
+        if stand_in is not None:
+            self.watch.remove(stand_in)
 
     def _follow(self, event: OrderEvent) -> None:
         key = event.client_order_id

@@ -7,11 +7,12 @@ their triggers, a LIMIT its limit.
 
 Which one rests: the stop. It is what must not be missed: a node that died, or a loop that a cell
 keeps busy, does not watch, and a stop at the venue protects all the same. What a take-profit that
-waits here loses is its place in the book: it leaves once the market has reached its limit. It then
-takes the stop's place: should the market turn back before all of it has filled, what is left has no
-stop any more. Who would rather have it the other way round gives the stop an `emulation_trigger`:
-what is watched here anyway is held, and the take-profit rests. A `post_only` order could not leave
-once the market is there, so it rests too.
+waits here loses is its place in the book: it leaves once the market has reached its limit, and the
+stop is no more. Should the market turn before all of it has filled, and come to where the stop was,
+what is left is given the market's price instead, again and again until it is sold: that is watched
+here (of a STOP_MARKET or STOP_LIMIT at a venue that can change orders). Who would rather have it
+the other way round gives the stop an `emulation_trigger`: what is watched here anyway is held, and
+the take-profit rests. A `post_only` order could not leave once the market is there: it rests too.
 
 When a held one's trigger is reached, what rests is cancelled first; the held one is released when
 the venue has confirmed that, for as much as its links have left it: a fill that came before shrinks
@@ -26,21 +27,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
+
 from workbench.engines.cache import Cache
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.emulation_needs import WATCHABLE, EmulationNeeds, trigger_type
-from workbench.engines.held_orders import Held, Stage
+from workbench.engines.held_orders import Held, Stage, watch_of
 from workbench.engines.reduce_only import age
-from workbench.engines.triggers import STOPS, TOUCHES, TRAILING
+from workbench.engines.triggers import STOPS, TOUCHES, TRAILING, Watch
 from workbench.model.commands import SubmitOrder
 from workbench.model.enums import AccountType, ContingencyType, OrderSide, OrderType, TriggerType
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import ClientOrderId
+from workbench.model.instruments import Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 
 _SIBLINGS = (ContingencyType.OCO, ContingencyType.OUO)
+
+
+class StandIn(msgspec.Struct, eq=False):
+    """A stop that was cancelled for another order, whose trigger is watched in its place.
+
+    Attributes:
+        definition: Of the stop.
+        watch: Its trigger.
+        successor: The order that took its place.
+    """
+
+    definition: OrderInitialized
+    instrument: Instrument
+    watch: Watch | None
+    sequence: int
+    successor: ClientOrderId
+    since_ns: int = 0
 
 
 class SharedHoldings:
@@ -71,6 +92,7 @@ class SharedHoldings:
         self._resize = resize
         self._is_ending = is_ending
         self._ended_here: set[ClientOrderId] = set()
+        self._stood_in: dict[ClientOrderId, StandIn] = {}
         self._waiting: dict[ClientOrderId, Decimal | None] = {}
 
     # What waits here
@@ -165,6 +187,49 @@ class SharedHoldings:
             held.stage = Stage.WATCHED if goes_on else Stage.RELEASING
             found.append((held, price))
         return found
+
+    # What became of the stop
+
+    def stand_ins(self, held: Held) -> list[StandIn]:
+        """Return what is to be watched for the stops whose place an order takes."""
+        client = self._needs.client(held.command)
+        if held.watch is None or client is None or not client.capabilities.amend:
+            return []
+        name, found = held.definition.client_order_id, list[StandIn]()
+        for rival in held.rivals:
+            order = self._cache.order(rival)
+            if order is None or order.order_type not in STOPS or not order.leaves_quantity:
+                continue
+            if not (order.is_closed or rival in self._ended_here):
+                continue  # it waits here, and is watched as what it is
+            definition = order.to_initialized()
+            by = definition.terms.trigger_type
+            if held.definition.order_type is OrderType.LIMIT:
+                watch = watch_of(definition, by, held.instrument)
+                found.append(StandIn(definition, held.instrument, watch, held.sequence, name))
+        self._stood_in.update((one.successor, one) for one in found)
+        return found
+
+    def stand_in_of(self, successor: ClientOrderId) -> StandIn | None:
+        """Return what stands in for the stop whose place an order took; once it is over."""
+        order = self._cache.order(successor)
+        if successor not in self._stood_in or order is None or not order.is_closed:
+            return None
+        return self._stood_in.pop(successor)
+
+    def turned(self, stand_in: StandIn, price: Decimal) -> tuple[ClientOrderId, Decimal] | None:
+        """Return the order that is to have the market's price, and that price; None if it has it.
+
+        Args:
+            stand_in: Whose trigger was reached.
+            price: By this price.
+        """
+        order = self._cache.order(stand_in.successor)
+        if order is None or not order.is_open or self._is_ending(order.client_order_id):
+            return None
+        if order.price is None or order.price <= price:
+            return None
+        return order.client_order_id, price
 
     # Closing at the market
 

@@ -85,8 +85,7 @@ class Place:
         nodes: list[wb.TradingNode] = []
 
         async def main() -> None:
-            for act in acts:
-                nodes.append(await self._play(act, options))
+            nodes.extend([await self._play(act, options) for act in acts])
             await self._compare(nodes[-1])
 
         self.trial.run(main())
@@ -299,3 +298,20 @@ def test_a_bracket_closed_as_soon_as_its_entry_filled_leaves_nothing(place: Plac
         await flat(node)
 
     place.run(act, closes_at_once=True).dispose()
+
+
+def test_after_a_part_of_a_take_profit_the_rest_is_sold_where_the_stop_was(place: Place) -> None:
+    async def act(node: wb.TradingNode, desk: Desk) -> None:
+        stop, profit = await entered(node, desk.bracket("2"))
+        await place.trial.move(D("110.02"), D("110.03"), D("0.5"))
+        await until(lambda: profit.filled_quantity == D("0.5"), node)
+        assert stop.status is OrderStatus.CANCELED
+        await place.trial.move(D("89.98"), D("89.99"))
+        await flat(node)
+        assert (profit.status, profit.price) == (OrderStatus.FILLED, D("89.98"))
+        assert desk.denials == []
+
+    node = place.run(act)
+    report = node.verify()
+    assert report.is_identical, report.difference
+    node.dispose()
