@@ -16,7 +16,7 @@ import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.model.commands import CancelOrder, ModifyOrder, TradingCommand
-from workbench.model.enums import OrderStatus
+from workbench.model.enums import ContingencyType, OrderStatus
 from workbench.model.events import (
     OrderCancelRejected,
     OrderEvent,
@@ -220,6 +220,18 @@ class Demands:
         else:
             return
         self.fail(order, f"{fill.quantity} of it filled while {what}: {demand.reason}")
+
+    def check_late(self, fill: OrderFilled) -> None:
+        """Report a parent that filled after its children had been cancelled on our side."""
+        order = self._cache.order(fill.client_order_id)
+        if order is None or order.contingency is not ContingencyType.OTO:
+            return
+        children = [self._cache.order(one) for one in order.linked_order_ids]
+        left = [one for one in children if one is not None]
+        if left and all(
+            one.status is OrderStatus.CANCELED and one.account_id is None for one in left
+        ):
+            self.fail(order, f"{fill.quantity} of it filled after its children were cancelled")
 
     def fail(self, order: Order, reason: str) -> None:
         """Report what a contingency could not bring about."""

@@ -46,14 +46,13 @@ from workbench.engines.held_orders import (
     Held,
     Stage,
     alone,
+    make_held,
     of_list,
-    trigger_of,
-    watch_of,
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
-from workbench.engines.releasing import Releases
+from workbench.engines.releasing import Releases, released
 from workbench.engines.shared_holdings import SharedHoldings, StandIn
-from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
+from workbench.engines.triggers import limit_behind
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
     CancelAllOrders,
@@ -65,7 +64,6 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.enums import (
-    ContingencyType,
     OrderStatus,
     OrderType,
     TimeInForce,
@@ -288,19 +286,7 @@ class OrderEmulator:
         order = command.order
         instrument = self._cache.require_instrument(order.instrument_id)
         self._count += 1
-        held = Held(
-            command=command,
-            definition=order,
-            instrument=instrument,
-            sequence=self._count,
-            stage=Stage.WAITING if waits else Stage.WATCHED,
-            quantity=order.quantity,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            rivals=rivals,
-        )
-        if watched_by is not None:
-            held.watch = watch_of(order, watched_by, instrument)
+        held = make_held(command, instrument, self._count, watched_by, rivals, waits=waits)
         self.held[order.client_order_id] = held
         self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
         self._set_expiry(held)
@@ -334,25 +320,14 @@ class OrderEmulator:
         if held.stage is Stage.RELEASING:
             held.later.append(command)
             return
-        watch = held.watch
-        if command.quantity is not None:
-            held.quantity = command.quantity
-        if command.price is not None:
-            held.price = command.price
-        if command.trigger_price is not None:
-            held.trigger_price = command.trigger_price
-        if watch is not None:
-            trigger = trigger_of(held.definition.order_type, command.price, command.trigger_price)
-            if trigger is not None:
-                watch.trigger = whole_ticks(trigger, held.instrument)
-                watch.was_reached = False
+        held.change(command)
         self._update(
             held,
             quantity=command.quantity,
             price=command.price,
             trigger_price=command.trigger_price,
         )
-        if watch is not None and held.stage is Stage.WATCHED:
+        if held.watch is not None and held.stage is Stage.WATCHED:
             self.watch.look(held)
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
@@ -428,16 +403,7 @@ class OrderEmulator:
         held.stage = Stage.RELEASING
         self._stop(held)
         self._cut_to_position(held)
-        kind = held.definition.order_type
-        self._outlets.event(
-            OrderReleased(
-                order_type=kind if held.watch is None else AFTER_TRIGGER.get(kind, kind),
-                quantity=held.quantity,
-                price=held.price,
-                released_price=price,
-                **about(held.definition, self._clock.timestamp_ns()),
-            )
-        )
+        self._outlets.event(released(held, price, self._clock.timestamp_ns()))
         for stand_in in self._shares.stand_ins(held):
             self.watch.add(stand_in)
 
@@ -516,7 +482,7 @@ class OrderEmulator:
         if key in self._links:
             self._follow(event)
         elif isinstance(event, OrderFilled):
-            self._check_late(event)
+            self._demands.check_late(event)
         self._reductions.on_event(event)
         self._release_settled()
         stand_in = self._shares.stand_in_of(key)
@@ -570,21 +536,6 @@ class OrderEmulator:
             self._resize_held(held, quantity)
         else:
             self._demands.resize(key, quantity, reason)
-
-    # What came too late
-
-    def _check_late(self, fill: OrderFilled) -> None:
-        """Report a parent that filled after its children had been cancelled on our side."""
-        order = self._cache.order(fill.client_order_id)
-        if order is None or order.contingency is not ContingencyType.OTO:
-            return
-        children = [self._cache.order(one) for one in order.linked_order_ids]
-        left = [one for one in children if one is not None]
-        if left and all(
-            one.status is OrderStatus.CANCELED and one.account_id is None for one in left
-        ):
-            reason = f"{fill.quantity} of it filled after its children were cancelled"
-            self._demands.fail(order, reason)
 
 
 _ALERT = "order-emulator:end:"

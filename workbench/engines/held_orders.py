@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from workbench.engines.triggers import TRIGGERED, Watch, make_watch, whole_ticks
-from workbench.model.commands import SubmitOrder, SubmitOrderList, TradingCommand
+from workbench.model.commands import ModifyOrder, SubmitOrder, SubmitOrderList, TradingCommand
 from workbench.model.enums import OrderType, TriggerType
 from workbench.model.events import OrderInitialized, OrderTerms
 from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
@@ -54,6 +54,56 @@ class Held(msgspec.Struct, eq=False):
     def named(self) -> tuple[ClientId | None, AccountId | None]:
         """Return the client and account that its command names."""
         return self.command.client_id, self.command.account_id
+
+    def change(self, command: ModifyOrder) -> None:
+        """Take what its owner wants of it from now on; its trigger counts as not reached yet."""
+        if command.quantity is not None:
+            self.quantity = command.quantity
+        if command.price is not None:
+            self.price = command.price
+        if command.trigger_price is not None:
+            self.trigger_price = command.trigger_price
+        watch = self.watch
+        if watch is None:
+            return
+        trigger = trigger_of(self.definition.order_type, command.price, command.trigger_price)
+        if trigger is not None:
+            watch.trigger = whole_ticks(trigger, self.instrument)
+            watch.was_reached = False
+
+
+def make_held(
+    command: SubmitOrder,
+    instrument: Instrument,
+    sequence: int,
+    watched_by: TriggerType | None,
+    rivals: tuple[ClientOrderId, ...],
+    *,
+    waits: bool,
+) -> Held:
+    """Return an order that is held from now on.
+
+    Args:
+        command: It came with, as an order of its own.
+        instrument: What it trades.
+        sequence: How many were held before.
+        watched_by: By which price its trigger is watched; None where it waits for something else.
+        rivals: Linked orders that tie up the same.
+        waits: Whether it waits for something before its trigger counts.
+    """
+    order = command.order
+    return Held(
+        command=command,
+        definition=order,
+        instrument=instrument,
+        sequence=sequence,
+        stage=Stage.WAITING if waits else Stage.WATCHED,
+        quantity=order.quantity,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        watch=None if watched_by is None else watch_of(order, watched_by, instrument),
+        rivals=rivals,
+    )
 
 
 def alone(order: OrderInitialized) -> SubmitOrder:
