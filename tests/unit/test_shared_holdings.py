@@ -12,8 +12,9 @@ from tests.unit.test_emulator import PAIR, Setup
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.demands import TRIES
 from workbench.model import events as e
-from workbench.model.enums import AccountType, OrderStatus, OrderType
-from workbench.model.identifiers import VenueOrderId
+from workbench.model.enums import AccountType, LiquiditySide, OrderStatus, OrderType
+from workbench.model.identifiers import TradeId, VenueOrderId
+from workbench.model.money import currency
 from workbench.model.orders import Order
 
 D = Decimal
@@ -333,3 +334,37 @@ def test_where_orders_cannot_be_changed_the_take_profit_keeps_its_price() -> Non
     turned(setup)
     setup.quote(0.89, 0.91)
     assert setup.sent[4:] == []
+
+
+def test_an_entry_that_fills_in_parts_and_pays_in_kind_leaves_exits_of_what_is_held() -> None:
+    setup = spot()
+    entry, stop, profit = setup.submit_list(
+        setup.desk.orders.bracket(PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20")
+    )
+    setup.accept(entry)
+    for number, quantity in enumerate((4, 6)):
+        setup.event(
+            e.OrderFilled,
+            entry,
+            account_id=entry.account_id,
+            venue_order_id=VenueOrderId(entry.client_order_id),
+            trade_id=TradeId(f"K{number}"),
+            side=entry.side,
+            order_type=entry.order_type,
+            quantity=D(quantity),
+            price=D(1),
+            commission=D("0.01"),
+            commission_currency=currency("AUD"),
+            liquidity=LiquiditySide.TAKER,
+        )
+        if stop.status is OrderStatus.SUBMITTED:
+            setup.accept(stop)
+    assert setup.sent[1:] == ["sell 3 stop_market", "modify 9"]
+    assert profit.quantity == 9
+    venue_id = VenueOrderId(stop.client_order_id)
+    setup.event(e.OrderUpdated, stop, venue_order_id=venue_id, quantity=D(9))
+    setup.fill(stop, 9, "0.90")
+    assert setup.core.cache.net_quantity(PAIR.id) == D("0.98")
+    assert (profit.status, entry.is_closed) == (OrderStatus.CANCELED, True)
+    assert setup.failed == []
+    setup.check()
