@@ -364,7 +364,7 @@ class CcxtBrokerd:
         """Return what the exchange says, where it says it with the balances."""
         with told(self.place.exchange):
             raw: Any = (await self._exchange.fetch_balance()).get("info")
-        said: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        said: dict[str, Any] = {**raw} if isinstance(raw, dict) else {}
         may = {name: said.get(name) for name in ("canTrade", "canWithdraw")}
         return Permissions(
             may_trade=may["canTrade"] if isinstance(may["canTrade"], bool) else None,

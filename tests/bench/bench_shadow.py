@@ -2,8 +2,8 @@
 
 A core with a real execution client (that fills each order at once, in this process) handles 200,000
 quotes, and an order on every tenth of 20,000 more, with and without a shadow beside the client:
-CPU microseconds for a quote, and for all the messages of an order. Each run is a process of its own,
-and the rounds are interleaved.
+CPU microseconds for a quote, and for all the messages of an order. Each run is a process of its
+own, and the rounds are interleaved.
 """
 
 from __future__ import annotations

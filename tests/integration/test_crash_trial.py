@@ -13,6 +13,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exch
 from tests.trials.crash import KILLS_EACH, WHOLE, run
 
 
+@pytest.mark.trial
 def test_no_order_or_fill_is_lost_or_counted_twice_wherever_node_or_exchange_is_killed(
     tmp_path: Path, repetitions: Callable[[int], int]
 ) -> None:

@@ -45,9 +45,9 @@ class Stubborn(Desk):
 
     def on_order_canceled(self, event: Any) -> None:
         if self.stop_order is None:
-            self.stop_order = self.stop()
+            self.stop_order = self.protect()
 
-    def stop(self) -> wb.Order:
+    def protect(self) -> wb.Order:
         order = self.orders.stop_market(
             PAIR.id, "buy", 1, trigger_price="120", emulation_trigger="bid_ask"
         )
@@ -63,7 +63,7 @@ class Guarded(Stubborn):
 
     def on_start(self) -> None:
         super().on_start()
-        self.stop_order = self.stop()
+        self.stop_order = self.protect()
 
 
 def test_what_a_strategy_sends_to_the_account_meanwhile_is_not_cancelled(place: Place) -> None:
@@ -517,5 +517,62 @@ def test_an_interrupted_cell_promotes_nothing(place: Place) -> None:
         assert standing(node.journal()) == {}
         node.promote(confirm=ACCOUNT, rules=RULES)
         assert node.promoted == {"Desk-001": ACCOUNT}
+
+    play(place, node, act)
+
+
+def test_what_a_node_held_that_died_while_it_promoted_is_closed_when_there_is_a_price(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    desk = Desk()
+    node = place.node(desk)
+
+    async def first() -> None:
+        bought, resting = desk.buy(3), desk.rest("80")
+        await until(lambda: bought.is_closed and resting.is_open, node)
+        journaling = node._journaling
+        assert journaling is not None
+        real = journaling.journal.durable
+
+        async def durable(sequence: int | None = None) -> None:
+            journaling.journal.durable = real  # type: ignore[method-assign]
+            await real(sequence)
+            await node.stop_async()
+
+        journaling.journal.durable = durable  # type: ignore[method-assign]
+        with pytest.raises(JournalError):
+            await node.promote_async(confirm=ACCOUNT, rules=RULES)
+
+    play(place, node, first)
+    second = place.node(Desk())
+
+    async def then() -> None:
+        await until(lambda: not second.core.cache.positions_open(), second)
+        assert not second.core.cache.orders_open()
+        assert second.promoted == {"Desk-001": ACCOUNT}
+        assert place.placed == []
+
+    play(place, second, then)
+
+
+def test_a_changed_strategy_grows_no_order_of_the_account(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    desk = Desk()
+    node = place.node(desk)
+
+    async def act() -> None:
+        await node.promote_async(confirm=ACCOUNT, rules=RULES)
+        resting = desk.rest("80")
+        await until(lambda: resting.is_open, node)
+        monkeypatch.setattr(Desk, "on_quote", lambda self, quote: None)
+        await until(lambda: any(r.code for r in node.core.routes.all().values()), node)
+        desk.modify_order(resting, quantity=50)
+        await until(lambda: "OrderModifyRejected" in desk.heard, node)
+        assert resting.quantity == D(2)
+        desk.cancel_order(resting)
+        await until(lambda: resting.is_closed, node)
 
     play(place, node, act)

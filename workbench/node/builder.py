@@ -17,7 +17,7 @@ from workbench.model.events import OrderEvent, OrderFilled, OrderInitialized, Ti
 from workbench.model.identifiers import ComponentId, run_tag
 from workbench.model.money import MONEY_CONTEXT
 from workbench.model.reports import ExecutionReport
-from workbench.model.risk_events import LossLimitReached, RiskEvent
+from workbench.model.risk_events import LossLimitReached, RiskEvent, TradingStateChanged
 from workbench.node.clients import BuildContext, DataClientFactory, ExecClientFactory
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.journal import Journal
@@ -265,7 +265,7 @@ def _warn_of_loss(event: RiskEvent) -> None:
             event.currency,
             event.limit,
         )
-    elif event.reason:
+    elif isinstance(event, TradingStateChanged) and event.reason:
         _log.warning("trading state: %s, as %s", event.state.value, event.reason)
 
 

@@ -289,6 +289,13 @@ class Strategy(Actor):
             raise ConfigError("pass the new quantity=..., price=..., trigger_price=..., or several")
         core = self._open_core()
         self._check_submitted(order)
+        route = core.routes.find((order,), None, order.account_id)
+        if route.code:
+            fields = e.about(order, core.clock.timestamp_ns())
+            core.senders.exec_event.send(
+                e.OrderModifyRejected(code=route.code, reason=route.reason, **fields)
+            )
+            return
         instrument = core.cache.require_instrument(order.instrument_id)
         core.lanes.risk_commands.put(
             ModifyOrder(

@@ -18,6 +18,7 @@ from contextlib import suppress
 
 import msgspec
 
+from workbench.engines.clients import ExecutionClient
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import AccountId, parse_instrument_id, venue_of
 from workbench.node.builder import Built
@@ -75,6 +76,7 @@ class Promoting:
         self._journaling = built.journaling
         self._accounts = Accounts(config, built.core, session, built.journaling)
         self._auditions: Auditions | None = None
+        self._unsettled: dict[str, ExecutionClient] = {}
         self._turn = asyncio.Lock()  # one promotion or demotion at a time
         if built.core.routes.guarded:
             self._auditions = Auditions(built.core, session, self._look)
@@ -164,9 +166,16 @@ class Promoting:
         for strategy, client in self._promoted():
             if client.account_id in self._core.routes.guarded:
                 source = self._accounts.simulated_at(client)
-                mover = Mover(self._core, strategy, source, has_left=True)
-                mover.cancel()
-                mover.close()
+                Mover(self._core, strategy, source, has_left=True).cancel()
+                self._unsettled[strategy.component_id] = source
+                self._close_left(strategy)
+
+    def _close_left(self, strategy: Strategy) -> None:
+        """Close what a promoted strategy holds in the sandbox, as soon as there is a price."""
+        source = self._unsettled.get(strategy.component_id)
+        if source is not None and self._accounts.check_position(strategy, source).passed:
+            del self._unsettled[strategy.component_id]
+            Mover(self._core, strategy, source, has_left=True).close()
 
     def _promoted(self) -> list[tuple[Strategy, VenueExecutionClient]]:
         found: list[tuple[Strategy, VenueExecutionClient]] = []
@@ -184,6 +193,7 @@ class Promoting:
         certificate = self.certificates.get(strategy.component_id)
         if certificate is None:
             return
+        self._close_left(strategy)
         changed = changes_since(certificate.code, strategy)
         mine = [r for key, r in self._core.routes.all().items() if key[0] == strategy.strategy_id]
         if changed and not any(route.code for route in mine):
@@ -403,6 +413,7 @@ class Promoting:
             mover.close()
         mover.back()
         del self.certificates[strategy.component_id]
+        self._unsettled.pop(strategy.component_id, None)
         if self._auditions is not None:
             self._auditions.renew(strategy)
         await self._end(strategy, client.account_id)
