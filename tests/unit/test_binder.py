@@ -46,8 +46,9 @@ def pins() -> dict[str, str]:
 
 def test_the_demo_pins_what_is_seen_and_everything_the_package_depends_on() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lab = project["optional-dependencies"]["lab"]
-    wanted = {canonicalize_name(r.name): r for r in map(Requirement, project["dependencies"] + lab)}
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["lab"], *extras["exchange"], *extras["ccxt"]]
+    wanted = {canonicalize_name(r.name): r for r in map(Requirement, needed)}
     pinned = pins()
     assert set(pinned) == set(wanted) | SEEN
     for name, requirement in wanted.items():
