@@ -108,9 +108,9 @@ class Funds:
             if not instrument.margin_init or order.reduce_only:
                 return None
             growth = self._growth(order)
-        elif self._closes_parent(order):
-            return None
-        elif order.reduce_only and self.makes_room(order, account.account_id):
+        elif self._closes_parent(order) or (
+            order.reduce_only and self.makes_room(order, account.account_id)
+        ):
             return None
         return account_need(
             account,
