@@ -495,6 +495,7 @@ def test_a_demotion_without_a_connection_says_what_is_still_open(place: Place) -
     play(place, node, act)
 
 
+@pytest.mark.alone
 def test_an_interrupted_cell_promotes_nothing(place: Place) -> None:
     desk = Desk()
     node = place.node(desk)

@@ -327,6 +327,7 @@ class Life:
         journaling._unfollow()
 
 
+@pytest.mark.alone
 def test_a_run_goes_on_while_it_is_verified(tmp_path: Path) -> None:
     life = Life(tmp_path, [Busy(seed=1), Steady()])
 
