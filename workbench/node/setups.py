@@ -142,7 +142,7 @@ def sandbox(
     # All of it before the node is made: one that could not be completed is never the latest node.
     strategies = as_strategies(strategy)
     venues = as_venues(venue, instruments)
-    settings = _settings(config, limits)
+    settings = as_settings(config, limits)
     shadows = as_shadows(shadow, instruments)
     if shadows and account is None:
         raise ConfigError("a shadow stands beside a real account: pass account=, or leave it out")
@@ -169,7 +169,12 @@ def sandbox(
     return node
 
 
-def _settings(config: TradingNodeConfig | None, limits: RiskLimits | None) -> TradingNodeConfig:
+def as_settings(config: TradingNodeConfig | None, limits: RiskLimits | None) -> TradingNodeConfig:
+    """Return a node's settings, with these limits where there are any.
+
+    Raises:
+        ConfigError: If `config` is no `TradingNodeConfig`.
+    """
     if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
     settings = config or TradingNodeConfig()
