@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -83,6 +84,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout, done.stdout
     return True
+
+
+@pytest.fixture(autouse=True)
+def _log_records() -> Iterator[None]:
+    """Give logging its records back as they were: reading credentials has it hide them for good."""
+    make = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(make)
 
 
 @pytest.fixture(autouse=True)

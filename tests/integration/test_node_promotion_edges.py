@@ -30,7 +30,6 @@ from workbench.node.journal import JournalError, JournalKind
 from workbench.node.promotion.records import standing
 
 D = Decimal
-HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture

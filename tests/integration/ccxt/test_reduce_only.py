@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,6 @@ LIMITS = wb.RiskLimits(max_order_quantity=10, max_position=10, max_loss_per_day=
 
 BOUGHT_AND_SOLD = D("99.998")
 """What is left of 100 BTC: the fee for buying 2 was taken in BTC."""
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Give logging its records back as they were."""
-    make = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(make)
 
 
 class Desk(wb.Strategy):
