@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import coverage
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 collect_ignore = ["bench"]  # scripts that print figures; they decide nothing
+_ALONE = "WORKBENCH_TEST_ALONE"
 TRIAL_FRACTION = 10  # the usual run makes every tenth of a long trial's repetitions
 
 
@@ -49,6 +53,45 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is marked `alone` in a process of its own.
+
+    A nested run patches asyncio for good: after it `asyncio.run` leaves its loops open.
+    """
+    if pyfuncitem.get_closest_marker("alone") is None or os.environ.get(_ALONE):
+        return None
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-cov"),
+            *(
+                "-W",
+                "ignore::ResourceWarning",
+                "-W",
+                "ignore::pytest.PytestUnraisableExceptionWarning",
+            ),
+            pyfuncitem.nodeid,
+        ],
+        cwd=pyfuncitem.config.rootpath,
+        env=os.environ | {_ALONE: "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout, done.stdout
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _log_records() -> Iterator[None]:
+    """Give logging its records back as they were: reading credentials has it hide them for good."""
+    make = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(make)
 
 
 @pytest.fixture(autouse=True)

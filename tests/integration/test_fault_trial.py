@@ -13,11 +13,9 @@ from tests.trials.faults import WHOLE, found, play
 @pytest.fixture(autouse=True)
 def silence() -> Iterator[None]:
     """Let the log keep quiet about what goes wrong on purpose."""
-    make = logging.getLogRecordFactory()
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
-    logging.setLogRecordFactory(make)
 
 
 @pytest.mark.parametrize("tenth", range(10))

@@ -5,9 +5,8 @@ The local exchange has a thread of its own: it goes on while the node's loop is 
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -123,9 +122,8 @@ Play = Callable[[Callable[[Live], Awaitable[None]]], None]
 
 
 @pytest.fixture
-def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Runs a test with a live node that is running."""
-    make = logging.getLogRecordFactory()
     trial = LocalTrial(is_threaded=True)
 
     async def play_on(work: Callable[[Live], Awaitable[None]]) -> None:
@@ -155,8 +153,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
         await work(live)
         assert node.state == "DISPOSED"
 
-    yield lambda work: trial.run(play_on(work))
-    logging.setLogRecordFactory(make)
+    return lambda work: trial.run(play_on(work))
 
 
 def killed_elsewhere(live: Live) -> None:

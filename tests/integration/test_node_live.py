@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -119,10 +118,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    make = logging.getLogRecordFactory()
-    yield Place(tmp_path)
-    logging.setLogRecordFactory(make)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 async def until(place: Place, condition: Callable[[], Any], within_s: float) -> float:

@@ -30,7 +30,6 @@ from workbench.node.journal import JournalError, JournalKind
 from workbench.node.promotion.records import standing
 
 D = Decimal
-HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_what_a_strategy_sends_to_the_account_meanwhile_is_not_cancelled(place: 
         assert stop is not None
         assert stop.status is OrderStatus.EMULATED
         assert len(report.moved.cancelled) == 1
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
 
     play(place, node, act)
 
@@ -116,7 +115,7 @@ def test_what_fills_late_at_the_simulated_exchange_is_closed_too(place: Place) -
         late = desk.buy(3)
         await until(lambda: late.status is OrderStatus.SUBMITTED, node)
         report = await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
         assert report.moved.closed == report.moved.opened == {PAIR.id: D(5)}
         await until(lambda: desk.position(PAIR.id) is not None, node)
         assert [p.account_id for p in node.core.cache.positions_open()] == [ACCOUNT]
@@ -260,7 +259,7 @@ def test_a_demotion_waits_for_nothing_at_the_simulated_exchange(place: Place) ->
         resting = desk.rest()
         await until(lambda: resting.is_open, node)
         report = await node.demote_async()
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
         await until(lambda: desk.stop_order is not None, node)
         stop = desk.stop_order
         assert stop is not None
@@ -351,7 +350,7 @@ def test_a_demotion_closes_what_fills_while_it_is_cancelled(place: Place) -> Non
         await until(lambda: bought.is_closed, node)
         await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
         report = await node.demote_async(position="close")
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
         assert not node.core.cache.positions_open()
         held = place.market.position_reports(AccountId(ACCOUNT))
         assert all(not one.signed_quantity for one in held)
@@ -409,7 +408,7 @@ def test_what_is_held_here_and_what_a_bracket_guards_with_goes_with_the_position
         report = await node.promote_async(confirm=ACCOUNT, rules=RULES)
         assert {o.status for o in (*bracket.orders[1:], trailing)} == {OrderStatus.CANCELED}
         assert report.moved.closed == {PAIR.id: D(1)}
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
         assert place.placed == []
 
     play(place, node, act)
@@ -425,7 +424,7 @@ def test_positions_that_are_kept_apart_are_closed_one_by_one(place: Place) -> No
         assert len(node.core.cache.positions_open()) == 2
         report = await node.promote_async(confirm=ACCOUNT, rules=RULES, position="open")
         assert report.moved.closed == report.moved.opened == {PAIR.id: D(5)}
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
 
     play(place, node, act)
 
@@ -442,7 +441,7 @@ def test_what_waits_for_the_rate_is_never_sent(place: Place) -> None:
         assert waiting.status is OrderStatus.INITIALIZED
         report = await node.promote_async(confirm=ACCOUNT, rules=RULES)
         assert (sent.status, waiting.status) == (OrderStatus.CANCELED, OrderStatus.DENIED)
-        assert report.moved.left == ()
+        assert report.moved.left == (), (report, desk.denials, desk.heard)
         assert place.placed == []
 
     play(place, node, act)
@@ -495,6 +494,7 @@ def test_a_demotion_without_a_connection_says_what_is_still_open(place: Place) -
     play(place, node, act)
 
 
+@pytest.mark.alone
 def test_an_interrupted_cell_promotes_nothing(place: Place) -> None:
     desk = Desk()
     node = place.node(desk)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -85,10 +84,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    make = logging.getLogRecordFactory()
-    yield Place(tmp_path)
-    logging.setLogRecordFactory(make)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def test_a_bracket_works_and_closing_takes_its_exits_away(place: Place) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import subprocess
 import sys
@@ -327,6 +326,7 @@ class Life:
         journaling._unfollow()
 
 
+@pytest.mark.alone
 def test_a_run_goes_on_while_it_is_verified(tmp_path: Path) -> None:
     life = Life(tmp_path, [Busy(seed=1), Steady()])
 
@@ -612,9 +612,7 @@ def test_a_promotion_and_the_way_back_are_followed(tmp_path: Path) -> None:
         await node.demote_async(position="leave")
         await trade()
 
-    make = logging.getLogRecordFactory()
     promotion.play(place, node, act)
-    logging.setLogRecordFactory(make)
     found = checked(node)
     assert found.is_identical, found
     assert found.is_complete

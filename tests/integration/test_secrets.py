@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -215,7 +216,7 @@ def texts_in(folder: Path) -> Iterator[tuple[str, str]]:
 def _chunks(path: Path) -> Iterator[tuple[str, str]]:
     import sqlite3
 
-    with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
         if "data" in tables:
             for (data,) in connection.execute("SELECT records FROM data"):

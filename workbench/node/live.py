@@ -14,7 +14,7 @@ from workbench.node.clients import Replay, as_instruments
 from workbench.node.config import ClockKind, TradingNodeConfig
 from workbench.node.node import TradingNode
 from workbench.node.required_limits import missing_limits
-from workbench.node.setups import as_shadows, as_strategies
+from workbench.node.setups import as_settings, as_shadows, as_strategies
 from workbench.node.synthetic import Synthetic
 from workbench.node.user_data import DEFAULT
 from workbench.sim.venue import SimulatedVenue
@@ -58,11 +58,7 @@ def live(
             "venue is the account to trade, such as wb.VenueAccount('ccxt', 'BINANCE-001',"
             f" exchange='binance'); got {venue!r}"
         )
-    if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
-    settings = config or TradingNodeConfig()
-    if limits is not None:
-        settings = msgspec.structs.replace(settings, limits=limits)
+    settings = as_settings(config, limits)
     _check_limits(settings.limits)
     venue.credentials()  # refused now, not when it connects
     shadows = as_shadows(shadow, instruments)

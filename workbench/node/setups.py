@@ -94,7 +94,7 @@ def as_shadows(
 
 def sandbox(
     strategy: Actor | Sequence[Actor],
-    data: Any = None,
+    data: Any = "auto",
     *,
     instrument: Instrument | Sequence[Instrument],
     venue: SimulatedVenue | Sequence[SimulatedVenue] | None = None,
@@ -112,8 +112,8 @@ def sandbox(
     Args:
         strategy: A strategy object, or several.
         data: `"synthetic"` for a made-up market on the live clock; a data client factory such as
-            `wb.Synthetic(...)`; or history, as `wb.backtest` takes it, which is replayed. By
-            default the account's market data, without an account the made-up market.
+            `wb.Synthetic(...)`; or history, as `wb.backtest` takes it, which is replayed. `"auto"`
+            is the account's market data, without an account the made-up market.
         instrument: The instrument, or several.
         venue: How fills are simulated; by default a margin account of 1,000,000.
         account: A real account that strategies may be promoted to. It is connected and reconciled
@@ -142,7 +142,7 @@ def sandbox(
     # All of it before the node is made: one that could not be completed is never the latest node.
     strategies = as_strategies(strategy)
     venues = as_venues(venue, instruments)
-    settings = _settings(config, limits)
+    settings = as_settings(config, limits)
     shadows = as_shadows(shadow, instruments)
     if shadows and account is None:
         raise ConfigError("a shadow stands beside a real account: pass account=, or leave it out")
@@ -169,7 +169,12 @@ def sandbox(
     return node
 
 
-def _settings(config: TradingNodeConfig | None, limits: RiskLimits | None) -> TradingNodeConfig:
+def as_settings(config: TradingNodeConfig | None, limits: RiskLimits | None) -> TradingNodeConfig:
+    """Return a node's settings, with these limits where there are any.
+
+    Raises:
+        ConfigError: If `config` is no `TradingNodeConfig`.
+    """
     if config is not None and not isinstance(config, TradingNodeConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"config is a wb.TradingNodeConfig(...); got {config!r}")
     settings = config or TradingNodeConfig()
@@ -192,7 +197,7 @@ def _factory(
 
 
 def _data(data: Any, account: VenueAccount | None) -> Any:
-    if data is None:
+    if isinstance(data, str) and data == "auto":
         return "synthetic" if account is None else account.data()
     if account is not None and (isinstance(data, (Replay, Synthetic)) or not callable(data)):
         raise ConfigError(

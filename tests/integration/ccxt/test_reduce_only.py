@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,6 @@ from workbench.node.journal import JournalKind
 
 D = Decimal
 LIMITS = wb.RiskLimits(max_order_quantity=10, max_position=10, max_loss_per_day="1_000 USDT")
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Give logging its records back as they were."""
-    make = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(make)
 
 
 class Desk(wb.Strategy):

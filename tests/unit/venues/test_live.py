@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,14 +28,11 @@ KEYED = msgspec.structs.replace(FAKE, credentials=("api_key",))
 
 
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Give logging its records back as they were, and forget what was heard."""
+def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Forget what was heard, and keep to a folder of its own."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     HEARD.clear()
-    make = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(make)
 
 
 @pytest.fixture

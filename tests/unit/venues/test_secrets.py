@@ -30,14 +30,6 @@ def secret() -> Secret:
     return Secret(VALUE)
 
 
-@pytest.fixture(autouse=True)
-def as_before() -> Any:
-    """Give logging its records back as they were."""
-    make = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(make)
-
-
 LOOKS: list[Any] = [
     repr,
     str,

@@ -15,7 +15,7 @@ from workbench.node.promotion.evidence import Evidence, EvidenceKeeper, Evidence
 from workbench.node.promotion.rules import PromotionRules
 from workbench.node.session import Session
 from workbench.runtime.eventlog import RecordKind
-from workbench.trading.code_identity import CodeIdentity, differences, identify
+from workbench.trading.code_identity import CodeIdentity, changes_since, identify
 from workbench.trading.core import TradingCore
 from workbench.trading.strategy import Strategy
 
@@ -94,7 +94,7 @@ class Auditions:
         if found is None:
             return [Check(name="evidence", passed=False, found="none", wanted="a running sandbox")]
         name = str(strategy.component_id)
-        changed = differences(self._codes[name], identify(strategy))
+        changed = changes_since(self._codes[name], strategy)
         swapped = name in self._swapped
         return [*points.evidence(found, rules), points.code(changed, swapped=swapped)]
 

@@ -419,10 +419,12 @@ class Promoting:
         await self._end(strategy, client.account_id)
         loop = asyncio.get_running_loop()
         end_s = loop.time() + _SETTLE_S
-        while mover.is_awaited() and loop.time() < end_s and not self._session.faults:
-            await asyncio.sleep(_PAUSE_S)
+        while True:
             if closes:
                 mover.close()  # what was filled meanwhile
+            if not mover.is_awaited() or loop.time() >= end_s or self._session.faults:
+                break
+            await asyncio.sleep(_PAUSE_S)
         _log.warning("demoted: %s from account %s", strategy.component_id, client.account_id)
         return DemotionReport(
             strategy_id=strategy.component_id, account_id=client.account_id, moved=mover.moved()
