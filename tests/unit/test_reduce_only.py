@@ -409,12 +409,12 @@ def test_what_an_earlier_run_left_is_cut_back_when_strategies_start() -> None:
     sold = setup.submit("market", "sell", 10)
     setup.accept(sold)
     again = Setup(LACKING, quote=False)
-    again.core.emulator.adopt()
+    again.core.adopt()
     assert not again.core.emulator.is_concerned
     records = list(setup.core.log)
     later = Setup(LACKING, quote=False)
     later.core.rebuild(records)
-    later.core.emulator.adopt()
+    later.core.adopt()
     later.core.dispatcher.drain()
     assert later.sent == []  # within what is held
     known = later.core.cache.order(sold.client_order_id)

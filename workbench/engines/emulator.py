@@ -26,6 +26,7 @@ goes into the channels, so that nothing is entered while another callback runs.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +52,7 @@ from workbench.engines.held_orders import (
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
 from workbench.engines.releasing import Releases, released
+from workbench.engines.resuming import Resumption, Submit, Unheld
 from workbench.engines.shared_holdings import SharedHoldings, StandIn
 from workbench.engines.triggers import limit_behind
 from workbench.engines.watching import DataSource, Listener, MarketWatch
@@ -83,7 +85,7 @@ from workbench.model.events import (
     TimeEvent,
     about,
 )
-from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, StrategyId
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
@@ -138,6 +140,7 @@ class OrderEmulator:
         self._shares = SharedHoldings(
             cache, self._needs, self.held, self._demand_end, self._cut_back, self._is_ending
         )
+        self._resumption = Resumption(cache, self._needs, self._links, self._shares)
         self._reductions = ReduceOnlyKeeper(
             cache,
             self._client_of,
@@ -294,6 +297,48 @@ class OrderEmulator:
             self.watch.add(held)
         return held
 
+    def remember(self, commands: Iterable[Submit]) -> None:
+        """Take the commands of earlier runs, in order; what they left is held again at `adopt`."""
+        self._resumption.remember(commands)
+
+    def adopt(self, strategies: Container[StrategyId]) -> None:
+        """Go on with what an earlier run left: what was held, what is linked, what only reduces.
+
+        Args:
+            strategies: Those that run.
+        """
+        again: list[tuple[Held, Stage]] = []
+        for found in self._resumption.again(strategies):
+            if isinstance(found, Unheld):
+                fields = about(found.order, self._clock.timestamp_ns())
+                self._outlets.event(OrderCanceled(reason=found.reason, **fields))
+            else:
+                self.held[found.definition.client_order_id] = found
+                self._set_expiry(found)
+                again.append((found, found.stage))
+        self._count += len(again)
+        self.is_concerned |= self._resumption.has_links
+        self._links.settle()
+        for held, stage in again:
+            is_held = held is self.held.get(held.definition.client_order_id)
+            if is_held and held.stage is stage:
+                self._go_on(held)
+        self.is_concerned |= self._reductions.adopt()
+        self._release_settled()
+
+    def _go_on(self, held: Held) -> None:
+        """Let an order that an earlier run held go on where it was."""
+        order = self._cache.order(held.definition.client_order_id)
+        if order is not None and order.status is OrderStatus.RELEASED:
+            self._stop(held)
+            self._resubmit(held)
+        elif held.stage is Stage.RELEASING:
+            self._release(held, None)
+        elif held.stage is Stage.WATCHED:
+            self.watch.add(held)
+        elif held.watch is None and held.definition.client_order_id not in self._links:
+            self._shares.make_room(held)
+
     def _deny(self, order: OrderInitialized, reason: str) -> None:
         fields = about(order, self._clock.timestamp_ns())
         self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
@@ -423,10 +468,6 @@ class OrderEmulator:
         self._outlets.submit(self._releases.command(held, self._clock.timestamp_ns()))
 
     # What only reduces
-
-    def adopt(self) -> None:
-        """See to what an earlier run left at clients that lack reduce-only."""
-        self.is_concerned |= self._reductions.adopt()
 
     def _is_refused(
         self,

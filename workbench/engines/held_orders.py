@@ -13,6 +13,7 @@ from workbench.model.enums import OrderType, TriggerType
 from workbench.model.events import OrderInitialized, OrderTerms
 from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
 from workbench.model.instruments import Instrument
+from workbench.model.orders import Order
 
 
 class Stage(StrEnum):
@@ -104,6 +105,22 @@ def make_held(
         watch=None if watched_by is None else watch_of(order, watched_by, instrument),
         rivals=rivals,
     )
+
+
+def held_again(held: Held, order: Order) -> None:
+    """Give what is held again, as it came, what its order has become."""
+    held.quantity, held.price, held.trigger_price = (
+        order.quantity,
+        order.price,
+        order.trigger_price,
+    )
+    watch = held.watch
+    trigger = trigger_of(held.definition.order_type, order.price, order.trigger_price)
+    if watch is None or trigger is None:
+        return
+    if order.trigger_price != held.definition.trigger_price:
+        watch.activation = None  # a trailing one that has followed the market, or was moved
+    watch.trigger = whole_ticks(trigger, held.instrument)
 
 
 def alone(order: OrderInitialized) -> SubmitOrder:

@@ -344,12 +344,16 @@ class TradingCore:
                     self.clock.sample()
                     self.on_actor("start", actor)
                     if not number:
-                        self.emulator.adopt()
+                        self.adopt()
                     self.risk.begin()
                     actor.start()
             finally:
                 self.clock.release()
             self.dispatcher.drain()
+
+    def adopt(self) -> None:
+        """Let the order emulator go on with what an earlier run left of these actors' orders."""
+        self.emulator.adopt(frozenset(actor.component_id for actor in self.actors))
 
     def stop_actors(self) -> list[StrategyError]:
         """Stop all that run, then handle what that caused; return what they raised."""
