@@ -308,7 +308,7 @@ class OrderEmulator:
             strategies: Those that run.
         """
         again: list[tuple[Held, Stage]] = []
-        for found in self._resumption.again(strategies):
+        for found in self._resumption.again(strategies, self.held):
             if isinstance(found, Unheld):
                 fields = about(found.order, self._clock.timestamp_ns())
                 self._outlets.event(OrderCanceled(reason=found.reason, **fields))
@@ -328,16 +328,10 @@ class OrderEmulator:
 
     def _go_on(self, held: Held) -> None:
         """Let an order that an earlier run held go on where it was."""
-        order = self._cache.order(held.definition.client_order_id)
-        if order is not None and order.status is OrderStatus.RELEASED:
-            self._stop(held)
-            self._resubmit(held)
-        elif held.stage is Stage.RELEASING:
+        if held.stage is Stage.RELEASING:
             self._release(held, None)
         elif held.stage is Stage.WATCHED:
             self.watch.add(held)
-        elif held.watch is None and held.definition.client_order_id not in self._links:
-            self._shares.make_room(held)
 
     def _deny(self, order: OrderInitialized, reason: str) -> None:
         fields = about(order, self._clock.timestamp_ns())
@@ -447,6 +441,10 @@ class OrderEmulator:
     def _release(self, held: Held, price: Decimal | None) -> None:
         held.stage = Stage.RELEASING
         self._stop(held)
+        order = self._cache.order(held.definition.client_order_id)
+        if order is not None and order.status is OrderStatus.RELEASED:
+            self._resubmit(held)  # by an earlier run, which ended before it left
+            return
         self._cut_to_position(held)
         self._outlets.event(released(held, price, self._clock.timestamp_ns()))
         for stand_in in self._shares.stand_ins(held):

@@ -18,6 +18,7 @@ from workbench.engines.contingency import Contingencies
 from workbench.engines.emulation_needs import EmulationNeeds, is_taken_apart, trigger_type
 from workbench.engines.held_orders import Held, Stage, held_again, make_held, of_list
 from workbench.engines.shared_holdings import SharedHoldings
+from workbench.engines.triggers import at_any_price
 from workbench.model.commands import SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderStatus, TriggerType
 from workbench.model.identifiers import ClientOrderId, StrategyId
@@ -79,13 +80,16 @@ class Resumption:
             if any(order is not None and not order.is_closed for order in orders):
                 self._commands.append(command)
 
-    def again(self, strategies: Container[StrategyId]) -> Iterator[Held | Unheld]:
+    def again(
+        self, strategies: Container[StrategyId], held: Container[ClientOrderId]
+    ) -> Iterator[Held | Unheld]:
         """Yield what is to be held again, in the order it came, and what cannot be.
 
         The links are followed again; what follows from them is still to be settled.
 
         Args:
             strategies: Whose orders may be held.
+            held: Which are held by now.
         """
         commands, self._commands = self._commands, []
         count = 0
@@ -103,7 +107,7 @@ class Resumption:
                 reason = self._refusal(order, single, group, strategies)
                 yield Unheld(order, reason) if reason else self._held(order, single, group, count)
         for order in self._cache.orders_emulated():
-            if order.client_order_id not in seen:
+            if order.client_order_id not in seen and order.client_order_id not in held:
                 reason = "it was held here, and its client is gone or would be given it now"
                 yield Unheld(order, reason)
 
@@ -136,7 +140,12 @@ class Resumption:
     ) -> str:
         if order.strategy_id not in strategies:
             return f"it was held here for {order.strategy_id}, which does not run any more"
+        missing = group.client.capabilities.missing(single.order)
+        if missing:
+            return f"its client has not what it needs any more: {missing}"
         by = group.watched.get(order.client_order_id)
+        if by is None and order.client_order_id not in self._links:
+            return "it waited for what it would close, and the node ended before it could leave"
         return self._needs.refusal(single.order, group.client.capabilities, by)
 
     def _held(self, order: Order, single: SubmitOrder, group: _Group, count: int) -> Held:
@@ -151,11 +160,13 @@ class Resumption:
             waits=by is None or self._links.is_held(name),
         )
         held_again(held, order)
-        is_alone = bool(held.rivals) and self._is_alone(held, single, group)
-        if is_alone:
+        if order.status is OrderStatus.RELEASED:
+            # It goes before risk, which must know a price: at the first there is.
+            held.watch, held.stage = at_any_price(order.side), Stage.WATCHED
+        elif held.rivals and self._is_alone(held, single, group):
             held.watch = None
-        if order.status is OrderStatus.RELEASED or (is_alone and not self._links.is_held(name)):
-            held.stage = Stage.RELEASING
+            if not self._links.is_held(name):
+                held.stage = Stage.RELEASING
         return held
 
     def _is_alone(self, held: Held, single: SubmitOrder, group: _Group) -> bool:
