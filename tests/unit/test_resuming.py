@@ -37,7 +37,7 @@ def resumed(
             break
         records.append(record)
     chosen = setup.broker.capabilities if capabilities is None else capabilities
-    later = Setup(chosen, quote=False, **options)
+    later = Setup(chosen, quote=False, run_tag=f"T{int(setup.run_tag[1:] or 0) + 1}", **options)
     later.core.rebuild(records)
     later.earlier = records  # type: ignore[attr-defined]
     later.trades = setup.trades
@@ -151,7 +151,7 @@ def test_children_wait_again_for_their_parent_and_even_each_other_out() -> None:
     later.accept(now(later, profit))
     again = resumed(later)
     again.fill(now(again, entry), 4)
-    assert again.sent == ["ModifyOrder"]  # the take-profit is to be as large as what was bought
+    assert again.sent == ["modify 10"]  # the take-profit is to be as large as what was bought
     again.event(e.OrderUpdated, now(again, profit), quantity=D(10))
     again.fill(now(again, profit), 6, "1.20")
     assert now(again, stop).quantity == 4
