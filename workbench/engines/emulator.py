@@ -20,6 +20,8 @@ an order at the venue is asked for with a command of our own, which passes no ri
 if it is refused; what fills before such a cancel or change arrives cannot be undone: if it may hurt
 (a reduce-only order cannot) it is reported, as is what was refused for good.
 
+What it held when a node ended the next one holds again (`workbench.engines.resuming`).
+
 It is synchronous, does no I/O, and does not know which set-up it is part of. Everything it decides
 goes into the channels, so that nothing is entered while another callback runs.
 """

@@ -18,6 +18,9 @@ When a held one's trigger is reached, what rests is cancelled first; the held on
 the venue has confirmed that, for as much as its links have left it: a fill that came before shrinks
 it (OUO) or ends it (OCO). Where the venue refuses the cancel for good, it is watched again.
 
+A node that goes on after another's end watches what waited, or lets it leave if what rested is over
+(`workbench.engines.resuming`); it does not watch for a stop whose place was taken before.
+
 A market order that only reduces goes before what rests to do so. Where both would sell the same it
 waits here too, until what is in its way has been cut back as far as it must, the newest first.
 """
