@@ -48,6 +48,17 @@ def resumed(
     return later
 
 
+def bracket(setup: Setup) -> Any:
+    """Return an entry that rests, and the exits that wait for it."""
+    made = setup.submit_list(
+        setup.desk.orders.bracket(
+            PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20", entry_price="0.95"
+        )
+    )
+    setup.accept(made.entry)
+    return made
+
+
 def now(setup: Setup, order: Order) -> Order:
     """Return what a later node knows of an order."""
     known = setup.core.cache.order(order.client_order_id)
@@ -123,27 +134,17 @@ def test_what_cannot_be_held_any_more_is_cancelled_with_the_reason(lacking: str)
 
 def test_what_its_client_would_take_itself_by_now_is_not_held() -> None:
     setup = Setup(NO_STOPS)
-    bracket = setup.submit_list(
-        setup.desk.orders.bracket(
-            PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20", entry_price="0.95"
-        )
-    )
-    setup.accept(bracket.entry)
+    entry, *children = bracket(setup)
     later = resumed(setup, capabilities=Capabilities())
-    assert now(later, bracket.entry).is_open
-    for child in bracket.orders[1:]:
+    assert now(later, entry).is_open
+    for child in children:
         assert now(later, child).status is OrderStatus.CANCELED
         assert "would be given it now" in reason(later, child)
 
 
 def test_children_wait_again_for_their_parent_and_even_each_other_out() -> None:
     setup = Setup(NO_STOPS)
-    entry, stop, profit = setup.submit_list(
-        setup.desk.orders.bracket(
-            PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20", entry_price="0.95"
-        )
-    )
-    setup.accept(entry)
+    entry, stop, profit = bracket(setup)
     later = resumed(setup)
     later.quote(0.94, 0.96)
     later.fill(now(later, entry), 6)
@@ -177,12 +178,7 @@ def test_what_filled_without_a_node_has_its_effect_on_what_is_linked() -> None:
 
 def test_what_was_bought_while_its_parent_ended_keeps_its_exits() -> None:
     setup = Setup(NO_STOPS)
-    entry, stop, profit = setup.submit_list(
-        setup.desk.orders.bracket(
-            PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20", entry_price="0.95"
-        )
-    )
-    setup.accept(entry)
+    entry, stop, profit = bracket(setup)
     filled = resumed(setup)
     known = now(filled, entry)
     filled.core.emulator.adopt(())  # twice is once
@@ -196,12 +192,7 @@ def test_what_was_bought_while_its_parent_ended_keeps_its_exits() -> None:
 
 def test_children_whose_parent_ended_without_a_node_are_cancelled() -> None:
     setup = Setup(NO_STOPS)
-    entry, stop, profit = setup.submit_list(
-        setup.desk.orders.bracket(
-            PAIR.id, "buy", 10, stop_loss="0.90", take_profit="1.20", entry_price="0.95"
-        )
-    )
-    setup.accept(entry)
+    entry, stop, profit = bracket(setup)
     setup.event(e.OrderCanceled, entry)
     later = resumed(
         setup,
