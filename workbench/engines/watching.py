@@ -160,11 +160,13 @@ class MarketWatch:
         self._keep(order, watch)
 
     def resume(self, order: Watched) -> None:
-        """Watch an order's trigger again, at the prices that come."""
+        """Watch an order's trigger, unless it is watched, at the prices that come."""
         watch = order.watch
         assert watch is not None
-        order.since_ns = self._clock.timestamp_ns()
-        self._keep(order, watch)
+        book = self._books.get(order.instrument.id)
+        if book is None or order.definition.client_order_id not in book.orders:
+            order.since_ns = self._clock.timestamp_ns()
+            self._keep(order, watch)
 
     def look(self, order: Watched) -> None:
         """See whether an order whose trigger was moved is reached already."""

@@ -22,8 +22,9 @@ from workbench.engines.portfolio import Portfolio
 from workbench.engines.rebuilding import rebuild
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
+from workbench.model.enums import TradingState
 from workbench.model.errors import StrategyError, ThreadError
-from workbench.model.events import OrderEvent, OrderFilled, PositionEvent
+from workbench.model.events import OrderEvent, OrderFilled, OrderInitialized, PositionEvent
 from workbench.model.identifiers import (
     ClientOrderId,
     ComponentId,
@@ -133,6 +134,7 @@ class TradingCore:
         self.risk.waits_here = self.emulator.waits_here
         self.risk.held_for = self.emulator.named_by
         self.risk.set_room(self.emulator.makes_room)
+        self.emulator.set_may_leave(self._may_leave)
         self.risk.set_hedging(self.execution.router.hedging)
         self.risk.set_apart(self.execution.router.simulated)
         self.lanes = Lanes(
@@ -185,11 +187,21 @@ class TradingCore:
             emulator.on_event(event)
 
     def _on_released(self, command: SubmitOrder) -> None:
-        owner = next((a for a in self.actors if a.component_id == command.strategy_id), None)
-        if isinstance(owner, Strategy) and not owner.may_send(command.order):
+        owner = self._owner(command.order)
+        if owner is not None and not owner.may_send(command.order):
             self.senders.exec_event.send(owner.denial(command.order))
         else:
             self.lanes.risk_commands.put(command)
+
+    def _may_leave(self, order: OrderInitialized) -> bool:
+        """Return whether a held order would be let out now, whatever its account has."""
+        owner = self._owner(order)
+        is_halted = self.risk.trading_state is TradingState.HALTED
+        return not is_halted and (owner is None or owner.may_send(order))
+
+    def _owner(self, order: OrderInitialized) -> Strategy | None:
+        found = next((a for a in self.actors if a.component_id == order.strategy_id), None)
+        return found if isinstance(found, Strategy) else None
 
     def _on_contingency_failed(self, failure: ContingencyFailed) -> None:
         self.bus.publish(f"events.contingency.{failure.strategy_id}", failure)

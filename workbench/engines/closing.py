@@ -1,0 +1,148 @@
+"""Closing at the market what a resting sale ties up, in a cash account.
+
+A cash account has what it sells only once. A market order that only reduces goes before what rests
+to do so: where both would sell the same it waits here, until what is in its way has been cut back
+as far as it must, the newest first. Like any market order it is not among what "cancel all" ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from workbench.engines.cache import Cache
+from workbench.engines.emulation_needs import EmulationNeeds
+from workbench.engines.held_orders import Held, Stage
+from workbench.engines.reduce_only import age
+from workbench.model.commands import SubmitOrder
+from workbench.model.enums import OrderSide, OrderType
+from workbench.model.events import OrderInitialized
+from workbench.model.identifiers import ClientOrderId
+from workbench.model.money import ZERO
+from workbench.model.orders import Order
+
+
+class Closings:
+    """Has what rests cut back for orders that close at the market.
+
+    Args:
+        cache: What is known.
+        needs: Knows the clients that commands are for.
+        held: The orders that are held.
+        end: Ends an order, with the reason.
+        resize: Gives an order another quantity, with the reason.
+        is_ending: Whether something is asked of an order, and was not refused for good.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        needs: EmulationNeeds,
+        held: Mapping[ClientOrderId, Held],
+        end: Callable[[ClientOrderId, str], None],
+        resize: Callable[[ClientOrderId, Decimal, str], None],
+        is_ending: Callable[[ClientOrderId], bool],
+    ) -> None:
+        self._cache = cache
+        self._needs = needs
+        self._held = held
+        self._end = end
+        self._resize = resize
+        self._is_ending = is_ending
+        self._waiting: dict[ClientOrderId, None] = {}
+
+    def is_in_the_way(self, command: SubmitOrder) -> bool:
+        """Return whether what rests ties up what an order would close."""
+        return bool(self._beyond(command))
+
+    def make_room(self, held: Held) -> list[ClientOrderId]:
+        """Have what rests cut back as far as it is in the way; return what is to end."""
+        name = held.definition.client_order_id
+        found = self._beyond(held.command)
+        held.stage = Stage.CLEARING
+        held.rivals = tuple(one.client_order_id for one, _ in found)
+        self._waiting[name] = None
+        client = self._needs.client(held.command)
+        amends = client is not None and client.capabilities.amend
+        ended: list[ClientOrderId] = []
+        for order, left in found:
+            reason = f"{name} closes what it would sell"
+            if left and amends and left >= (held.instrument.min_quantity or ZERO):
+                self._resize(order.client_order_id, order.filled_quantity + left, reason)
+            else:
+                ended.append(order.client_order_id)
+                self._end(order.client_order_id, reason)
+        return ended
+
+    def is_market(self, held: Held) -> bool:
+        """Return whether a held order is one that closes, and only waits until it may leave."""
+        return held.watch is None and _closes(held.command.order)
+
+    def settled(self) -> list[Held]:
+        """Return the orders that may leave now; what is still in their way is for risk to see."""
+        if not self._waiting:
+            return []
+        found: list[Held] = []
+        for name in list(self._waiting):
+            held = self._held.get(name)
+            if held is not None:
+                beyond = self._beyond(held.command)
+                if any(self._is_ending(one.client_order_id) for one, _ in beyond):
+                    continue
+                found.append(held)
+            del self._waiting[name]
+        return found
+
+    def is_awaited(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order is in the way of one that waits."""
+        return any(
+            client_order_id in held.rivals
+            for name in self._waiting
+            if (held := self._held.get(name)) is not None
+        )
+
+    def is_under_way(self, order: OrderInitialized | Order) -> bool:
+        """Return whether something closes at the market what an order would sell."""
+        book = self._cache.book(order.instrument_id, order.strategy_id)
+        return any(
+            _closes(one) for one in {**book.emulated, **book.in_flight, **book.open}.values()
+        )
+
+    def _beyond(self, command: SubmitOrder) -> list[tuple[Order, Decimal]]:
+        """Return what rests in the way of an order that closes, and what each may have left."""
+        order = command.order
+        if not _closes(order):
+            return []
+        client = self._needs.client(command)
+        if client is None or client.capabilities.reduce_only or not self._needs.is_cash(client):
+            return []
+        whose = order.strategy_id, client.account_id
+        instrument = self._cache.require_instrument(order.instrument_id)
+        book = self._cache.book(order.instrument_id, order.strategy_id)
+        resting = [
+            one
+            for one in {**book.open, **book.in_flight}.values()
+            if one.reduce_only
+            and one.side is OrderSide.SELL
+            and one.order_type is not OrderType.MARKET
+            and one.account_id == client.account_id
+        ]
+        excess = sum((one.leaves_quantity for one in resting), order.quantity)
+        excess -= self._cache.net_quantity(order.instrument_id, *whose)
+        found: list[tuple[Order, Decimal]] = []
+        for one in sorted(resting, key=age, reverse=True):
+            if excess > 0:
+                left = instrument.quantity(max(ZERO, one.leaves_quantity - excess))
+                excess -= one.leaves_quantity - left
+                found.append((one, left))
+        return found
+
+
+def _closes(order: OrderInitialized | Order) -> bool:
+    """Return whether an order sells at the market what is held; linked ones are no such orders."""
+    return (
+        order.reduce_only
+        and order.order_type is OrderType.MARKET
+        and order.side is OrderSide.SELL
+        and order.terms.contingency is None
+    )
