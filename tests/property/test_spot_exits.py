@@ -46,9 +46,10 @@ class Buyer(Trader):
     steps=STEPS,
     lacking=st.sampled_from([LACKING["links"], LACKING["triggers"], FIXED]),
     is_modest=st.booleans(),
+    latency_ns=st.sampled_from([0, 4, 15]),
 )
 def test_a_spot_venue_refuses_nothing_and_nothing_is_oversold(
-    steps: list[Any], lacking: Capabilities, is_modest: bool
+    steps: list[Any], lacking: Capabilities, is_modest: bool, latency_ns: int
 ) -> None:
     level, quotes = 100, list[Any]()
     for number in range(len(steps) + 3):
@@ -57,7 +58,10 @@ def test_a_spot_venue_refuses_nothing_and_nothing_is_oversold(
         level += steps[number][-1] if number < len(steps) else 0
     buyer = Buyer(steps=steps, is_modest=is_modest)
     venue = SimulatedVenue(
-        capabilities=lacking, account_type="cash", starting_balances=["1_000_000 USD"]
+        capabilities=lacking,
+        account_type="cash",
+        starting_balances=["1_000_000 USD"],
+        latency_ns=latency_ns,
     ).for_instruments([PAIR])
     timeline = Timeline(load(quotes, [PAIR]), None, None)
     engine = BacktestEngine(timeline, [PAIR], [venue], [buyer], run_tag="P")

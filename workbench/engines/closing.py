@@ -2,7 +2,8 @@
 
 A cash account has what it sells only once. A market order that only reduces goes before what rests
 to do so: where both would sell the same it waits here, until what is in its way has been cut back
-as far as it must, the newest first. Like any market order it is not among what "cancel all" ends.
+as far as it must, the newest first (where positions are kept apart, that of its own position). Like
+any market order it is not among what "cancel all" ends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 from workbench.engines.cache import Cache
 from workbench.engines.emulation_needs import EmulationNeeds
 from workbench.engines.held_orders import Held, Stage
-from workbench.engines.reduce_only import age
+from workbench.engines.reduce_only import age, linked, position_of
 from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderSide, OrderType
 from workbench.model.events import OrderInitialized
@@ -114,7 +115,7 @@ class Closings:
         if not _closes(order):
             return []
         client = self._needs.client(command)
-        if client is None or client.capabilities.reduce_only or not self._needs.is_cash(client):
+        if client is None or not self._needs.is_cash(client):
             return []
         whose = order.strategy_id, client.account_id
         instrument = self._cache.require_instrument(order.instrument_id)
@@ -127,14 +128,20 @@ class Closings:
             and one.order_type is not OrderType.MARKET
             and one.account_id == client.account_id
         ]
-        excess = sum((one.leaves_quantity for one in resting), order.quantity)
-        excess -= self._cache.net_quantity(order.instrument_id, *whose)
+        position_id = position_of(self._cache, client, order)
+
+        def rank(one: Order) -> tuple[bool, tuple[int, int, str]]:
+            return position_of(self._cache, client, one) == position_id, age(one)
+
+        groups = linked(sorted(resting, key=rank))
+        sizes = [max(one.leaves_quantity for one in group) for group in groups]
+        excess = sum(sizes, order.quantity) - self._cache.net_quantity(order.instrument_id, *whose)
         found: list[tuple[Order, Decimal]] = []
-        for one in sorted(resting, key=age, reverse=True):
+        for group, size in zip(reversed(groups), reversed(sizes), strict=True):
             if excess > 0:
-                left = instrument.quantity(max(ZERO, one.leaves_quantity - excess))
-                excess -= one.leaves_quantity - left
-                found.append((one, left))
+                left = instrument.quantity(max(ZERO, size - excess))
+                excess -= size - left
+                found.extend((one, left) for one in group if one.leaves_quantity > left)
         return found
 
 

@@ -105,8 +105,8 @@ class OrderEmulator:
     Attributes:
         watch: The market as triggers see it; a subscriber of the data engine.
         held: The orders that wait here.
-        is_concerned: Whether a list was ever taken apart here, or a client lacks reduce-only; until
-            then, and while nothing is held, no event concerns it.
+        is_concerned: Whether a list was ever taken apart here, something asked of what rests, or a
+            client lacks reduce-only; until then, and while nothing is held, no event concerns it.
     """
 
     def __init__(
@@ -202,6 +202,7 @@ class OrderEmulator:
                     self._shelf.put(command, by)
                 return
         elif self._closings.is_in_the_way(command):
+            self.is_concerned = True
             held = self._shelf.put(command, None, waits=True)
             self._shares.replaces(held, self._closings.make_room(held))
             return
