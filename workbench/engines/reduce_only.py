@@ -120,7 +120,8 @@ class ReduceOnlyKeeper:
             kept = self._cache.order(order.client_order_id)
             if kept is None or not order.reduce_only or self._waits(kept):
                 continue
-            reason = self._reason(client, kept, order.quantity, before, order.position_id)
+            position_id = position_of(self._cache, client, order)
+            reason = self._reason(client, kept, order.quantity, before, position_id)
             if reason:
                 return [_denied(one, order, reason, now_ns) for one in orders]
             before.append(kept)
