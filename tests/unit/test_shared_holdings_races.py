@@ -333,6 +333,31 @@ def test_closing_twice_sells_once() -> None:
     assert setup.failed == []
 
 
+def test_two_that_close_parts_at_once_leave_the_stop_what_neither_sells() -> None:
+    setup = spot()
+    stop, _ = held(setup)
+    for quantity in (2, 3):
+        setup.submit("market", "sell", quantity, reduce_only=True)
+    assert setup.sent[2:] == ["modify 8", "modify 5"]
+    resize(setup, stop, 8)
+    assert setup.sent[4:] == []
+    resize(setup, stop, 5)
+    assert setup.sent[4:] == ["sell 2 market", "sell 3 market"]
+    setup.check()
+
+
+def test_two_that_close_all_of_it_end_the_stop() -> None:
+    setup = spot()
+    stop, _ = held(setup)
+    for quantity in (4, 6):
+        setup.submit("market", "sell", quantity, reduce_only=True)
+    resize(setup, stop, 6)
+    cancel(setup, stop)
+    assert setup.sent[2:] == ["modify 6", "CancelOrder", "sell 4 market", "sell 6 market"]
+    assert setup.failed == []
+    setup.check()
+
+
 def test_where_the_stop_cannot_be_cancelled_closing_is_denied_and_it_stays() -> None:
     setup = spot()
     stop, profit = held(setup)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from workbench.engines.cache import Cache
+from workbench.engines.demands import Demands
 from workbench.engines.emulation_needs import EmulationNeeds
 from workbench.engines.held_orders import Held, Stage
 from workbench.engines.reduce_only import age, linked, position_of
@@ -32,7 +33,7 @@ class Closings:
         held: The orders that are held.
         end: Ends an order, with the reason.
         resize: Gives an order another quantity, with the reason.
-        is_ending: Whether something is asked of an order, and was not refused for good.
+        demands: What is asked of orders, and was not refused for good.
     """
 
     def __init__(
@@ -42,14 +43,14 @@ class Closings:
         held: Mapping[ClientOrderId, Held],
         end: Callable[[ClientOrderId, str], None],
         resize: Callable[[ClientOrderId, Decimal, str], None],
-        is_ending: Callable[[ClientOrderId], bool],
+        demands: Demands,
     ) -> None:
         self._cache = cache
         self._needs = needs
         self._held = held
         self._end = end
         self._resize = resize
-        self._is_ending = is_ending
+        self._demands = demands
         self._waiting: dict[ClientOrderId, None] = {}
 
     def is_in_the_way(self, command: SubmitOrder) -> bool:
@@ -67,6 +68,8 @@ class Closings:
         amends = client is not None and client.capabilities.amend
         ended: list[ClientOrderId] = []
         for order, left in found:
+            if self._demands.leaves(order) <= left:
+                continue  # asked of it already
             reason = f"{name} closes what it would sell"
             if left and amends and left >= (held.instrument.min_quantity or ZERO):
                 self._resize(order.client_order_id, order.filled_quantity + left, reason)
@@ -88,7 +91,7 @@ class Closings:
             held = self._held.get(name)
             if held is not None:
                 beyond = self._beyond(held.command)
-                if any(self._is_ending(one.client_order_id) for one, _ in beyond):
+                if any(one.client_order_id in self._demands for one, _ in beyond):
                     continue
                 found.append(held)
             del self._waiting[name]
@@ -117,17 +120,28 @@ class Closings:
         client = self._needs.client(command)
         if client is None or not self._needs.is_cash(client):
             return []
-        whose = order.strategy_id, client.account_id
+        account_id = client.account_id
         instrument = self._cache.require_instrument(order.instrument_id)
         book = self._cache.book(order.instrument_id, order.strategy_id)
-        resting = [
+        working = {**book.emulated, **book.open, **book.in_flight}
+        working.pop(order.client_order_id, None)
+        sales = [
             one
-            for one in {**book.open, **book.in_flight}.values()
+            for one in working.values()
             if one.reduce_only
             and one.side is OrderSide.SELL
-            and one.order_type is not OrderType.MARKET
-            and one.account_id == client.account_id
+            and one.account_id in (None, account_id)
         ]
+        resting = [
+            one
+            for one in sales
+            if one.order_type is not OrderType.MARKET and one.account_id == account_id
+        ]
+        # Beside it others may be closing.
+        excess = order.quantity + sum(
+            one.leaves_quantity for one in sales if one.order_type is OrderType.MARKET
+        )
+        excess -= self._cache.net_quantity(order.instrument_id, order.strategy_id, account_id)
         position_id = position_of(self._cache, client, order)
 
         def rank(one: Order) -> tuple[bool, tuple[int, int, str]]:
@@ -135,7 +149,7 @@ class Closings:
 
         groups = linked(sorted(resting, key=rank))
         sizes = [max(one.leaves_quantity for one in group) for group in groups]
-        excess = sum(sizes, order.quantity) - self._cache.net_quantity(order.instrument_id, *whose)
+        excess = sum(sizes, excess)
         found: list[tuple[Order, Decimal]] = []
         for group, size in zip(reversed(groups), reversed(sizes), strict=True):
             if excess > 0:

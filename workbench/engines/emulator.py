@@ -130,7 +130,7 @@ class OrderEmulator:
             cache, clock, outlets.command, outlets.failed, self._is_kept_at_venue
         )
         self._closings = Closings(
-            cache, self._needs, self.held, self._demand_end, self._cut_back, self._is_asked
+            cache, self._needs, self.held, self._demand_end, self._cut_back, self._demands
         )
         self._shares = SharedHoldings(
             cache,
@@ -138,8 +138,7 @@ class OrderEmulator:
             self.held,
             self._closings,
             self._demand_end,
-            self._is_asked,
-            self._demands.fail,
+            self._demands,
         )
         self._reductions = ReduceOnlyKeeper(
             cache,
@@ -437,9 +436,6 @@ class OrderEmulator:
                 self._links.on_resized(key, quantity)
 
     # What contingencies demand
-
-    def _is_asked(self, key: ClientOrderId) -> bool:
-        return key in self._demands
 
     def _release_child(self, key: ClientOrderId, quantity: Decimal) -> None:
         held = self.held.get(key)

@@ -29,6 +29,7 @@ import msgspec
 from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.closing import Closings
+from workbench.engines.demands import Demands
 from workbench.engines.emulation_needs import EmulationNeeds, trigger_type
 from workbench.engines.held_orders import Held, Stage, watch_of
 from workbench.engines.linked_sales import held_beside, rivals_of
@@ -66,8 +67,7 @@ class SharedHoldings:
         held: The orders that are held.
         closings: Know what closes at the market.
         end: Ends an order, with the reason.
-        is_ending: Whether something is asked of an order, and was not refused for good.
-        fail: Reports what became of an order, with the reason.
+        demands: What is asked of orders, and was not refused for good.
 
     Attributes:
         may_leave: Whether an order would be let out now, whatever the account has.
@@ -80,8 +80,7 @@ class SharedHoldings:
         held: Mapping[ClientOrderId, Held],
         closings: Closings,
         end: Callable[[ClientOrderId, str], None],
-        is_ending: Callable[[ClientOrderId], bool],
-        fail: Callable[[Order, str], None],
+        demands: Demands,
     ) -> None:
         self.may_leave: Callable[[OrderInitialized], bool] = _always
         self._cache = cache
@@ -89,8 +88,7 @@ class SharedHoldings:
         self._held = held
         self._closings = closings
         self._end = end
-        self._is_ending = is_ending
-        self._fail = fail
+        self._demands = demands
         # Held ones that were ended just now; their books will say so.
         self._ended_here: set[ClientOrderId] = set()
         # What was ended for an order, while that is not over.
@@ -190,7 +188,7 @@ class SharedHoldings:
         if not (is_asked or self.is_kept_back(held)):
             # It has waited for what closed at the market until now.
             return not self._clear(held) and self._is_settled(held)
-        if any(self._is_ending(one) for one in working):
+        if any(one in self._demands for one in working):
             return False
         asked[:] = [one for one in asked if one not in working]
         held.stage = Stage.WATCHED if working else Stage.RELEASING
@@ -236,12 +234,12 @@ class SharedHoldings:
             for one in others
             if one is not None
             and one.leaves_quantity
-            and (one.status is OrderStatus.CANCELED or self._is_ending(one.client_order_id))
+            and (one.status is OrderStatus.CANCELED or one.client_order_id in self._demands)
         ]
         if not lost or self._closings.is_under_way(order) or self._is_cared_for(order, lost):
             return
         why = f" ({order.reason})" if order.reason else ""
-        self._fail(
+        self._demands.fail(
             order,
             f"it is {order.status.value}{why}, and {', '.join(lost)} was cancelled for it: nothing"
             f" guards {order.instrument_id} now",
@@ -292,7 +290,7 @@ class SharedHoldings:
             price: By this price.
         """
         order = self._cache.order(stand_in.successor)
-        if order is None or not order.is_open or self._is_ending(order.client_order_id):
+        if order is None or not order.is_open or order.client_order_id in self._demands:
             return None
         if order.price is None or order.price <= price:
             return None
