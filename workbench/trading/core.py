@@ -12,13 +12,14 @@ from decimal import localcontext
 from typing import Any
 
 from workbench.engines.aggregation_joining import HISTORY_TIMEOUT_NS
-from workbench.engines.cache import Cache, Purged
+from workbench.engines.cache import Cache
 from workbench.engines.data import DataEngine
 from workbench.engines.demands import ContingencyFailed
 from workbench.engines.emulation_ports import Outlets
 from workbench.engines.emulator import OrderEmulator
 from workbench.engines.execution import ExecutionEngine
 from workbench.engines.portfolio import Portfolio
+from workbench.engines.purging import Purged
 from workbench.engines.rebuilding import rebuild
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
