@@ -18,8 +18,8 @@ from workbench.node.verification.course import CannotFollowError, FoundDifferenc
 from workbench.node.verification.following import Follower
 from workbench.node.verification.plan import Plan, plan
 from workbench.node.verification.results import Difference, StrategyVerification, Verification
-from workbench.trading.actor import ROOTS, Actor
-from workbench.trading.fingerprints import fingerprint
+from workbench.trading.actor import Actor
+from workbench.trading.code_identity import short_fingerprint
 
 Progress = Callable[[int, int], None]
 """Told how many records were followed, and how many there are."""
@@ -77,7 +77,7 @@ def verify_made(
             f"run {followed.entry.run} had {len(followed.started)} strategies,"
             f" {', '.join(followed.names())}; got {len(made)}"
         )
-    known = {fingerprint(kind, ROOTS): kind for kind, _ in made} | dict(codes)
+    known = {short_fingerprint(kind): kind for kind, _ in made} | dict(codes)
     wanted = _wanted(followed, strategy)
     began = time.perf_counter()
     with _telling(followed.entry.records, progress) as tell:
@@ -171,13 +171,14 @@ class _Passes:
         )
 
     def _of_strategies(self) -> Iterator[StrategyVerification]:
+        python = self._plan.entry.began.environment.get("python", "")
         for made, started in zip(self._made, self._plan.started, strict=True):
             if started.strategy_id in self._wanted:
                 yield StrategyVerification(
                     strategy_id=started.strategy_id,
                     commands=self._commands.get(started.strategy_id, 0),
                     difference=self._differences.get(started.strategy_id),
-                    notes=tuple(differences(made, started)),
+                    notes=tuple(differences(made, started, python)),
                 )
 
 
