@@ -505,7 +505,7 @@ def test_promotion_in_words_that_do_not_fit_is_refused(place: Place) -> None:
     async def act() -> None:
         with pytest.raises(ConfigError, match="'close' or 'open'"):
             await node.promote_async(confirm=ACCOUNT, position="keep")
-        with pytest.raises(ConfigError, match="no strategy 'Other'"):
+        with pytest.raises(ConfigError, match="no strategy 'Other'; its strategies: Desk-001"):
             await node.promote_async("Other", confirm=ACCOUNT)
         with pytest.raises(ConfigError, match=r"account is one of FAKE-001; got 'X'"):
             await node.promote_async(account="X", confirm="X")
@@ -523,7 +523,7 @@ def test_two_strategies_of_one_node_are_promoted_one_by_one(place: Place) -> Non
     node = place.node([one, other])  # type: ignore[arg-type]
 
     async def act() -> None:
-        with pytest.raises(ConfigError, match="say which strategy"):
+        with pytest.raises(ConfigError, match="several strategies; say which: Desk-001, Desk-002"):
             await node.promote_async(confirm=ACCOUNT, rules=RULES)
         await node.promote_async(other, confirm=ACCOUNT, rules=RULES)
         mine, theirs = one.buy(1), other.buy(2)

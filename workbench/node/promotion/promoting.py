@@ -22,6 +22,7 @@ from workbench.engines.clients import ExecutionClient
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import AccountId, parse_instrument_id, venue_of
 from workbench.node.builder import Built
+from workbench.node.choosing import chosen_actor
 from workbench.node.config import TradingNodeConfig
 from workbench.node.journal import JournalError, JournalKind, Promotion
 from workbench.node.phases import NodePhase
@@ -233,19 +234,7 @@ class Promoting:
         )
 
     def _chosen(self, which: Actor | str | None) -> Strategy:
-        """Return the strategy that is meant, the only one by default."""
-        there = strategies_of(self._core)
-        found = [
-            one
-            for one in there
-            if which is None or one is which or which in (one.component_id, type(one).__name__)
-        ]
-        if len(found) == 1:
-            return found[0]
-        names = ", ".join(one.component_id for one in there) or "none"
-        if which is None or found:
-            raise ConfigError(f"say which strategy; there are: {names}")
-        raise ConfigError(f"the node has no strategy {which!r}; there are: {names}")
+        return chosen_actor(strategies_of(self._core), which)
 
     # Promotion
 

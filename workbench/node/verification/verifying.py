@@ -12,6 +12,7 @@ import msgspec
 
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import ComponentId
+from workbench.node.choosing import Candidate, chosen
 from workbench.node.journal import JournalView
 from workbench.node.verification.copies import Made, differences
 from workbench.node.verification.course import CannotFollowError, FoundDifferenceError
@@ -185,15 +186,8 @@ class _Passes:
 def _wanted(followed: Plan, strategy: str | None) -> list[ComponentId]:
     if strategy is None:
         return followed.names()
-    found = [one.strategy_id for one in followed.started if one.strategy_id == strategy]
-    found = found or [one.strategy_id for one in followed.started if one.class_name == strategy]
-    if len(found) != 1:
-        count = "several of" if found else "no"
-        there = ", ".join(followed.names()) or "none"
-        raise ConfigError(
-            f"run {followed.entry.run} has {count} {strategy!r}; its strategies: {there}"
-        )
-    return found
+    there = [Candidate(s.strategy_id, s.class_name, s.strategy_id) for s in followed.started]
+    return [chosen(f"run {followed.entry.run}", there, strategy)]
 
 
 @contextmanager
