@@ -152,7 +152,7 @@ class Circumstances:
         self._routes = self._all_routes()
 
     def _entered(self) -> None:
-        self._note_routes()
+        self.note_routes()
         counts = self._count()
         if counts != self._counts:
             self._note_counts(counts)
@@ -193,7 +193,8 @@ class Circumstances:
             guarded=tuple(sorted(routes.guarded)),
         )
 
-    def _note_routes(self) -> None:
+    def note_routes(self) -> None:
+        """Note the routes, if they are others; called too where one changes inside a message."""
         now = self._all_routes()
         if now != self._routes:
             self._routes = now

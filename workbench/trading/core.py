@@ -186,8 +186,9 @@ class TradingCore:
 
     def _on_released(self, command: SubmitOrder) -> None:
         owner = next((a for a in self.actors if a.component_id == command.strategy_id), None)
-        if isinstance(owner, Strategy) and not owner.may_send(command.order):
-            self.senders.exec_event.send(owner.denial(command.order))
+        denial = owner.late_denial(command) if isinstance(owner, Strategy) else None
+        if denial is not None:
+            self.senders.exec_event.send(denial)
         else:
             self.lanes.risk_commands.put(command)
 

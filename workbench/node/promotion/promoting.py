@@ -200,6 +200,8 @@ class Promoting:
         if changed and not any(route.code for route in mine):
             reason = f"it is not what was promoted: {'; '.join(changed)}; demote it"
             self._core.routes.refuse(strategy.strategy_id, "STRATEGY_CHANGED", reason)
+            if self._journaling is not None and self._journaling.circumstances is not None:
+                self._journaling.circumstances.note_routes()
             _log.error("%s sends no new orders: %s", strategy.component_id, reason)
             self._note(REFUSED, strategy, certificate.account_id, None)
 
