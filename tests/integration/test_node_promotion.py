@@ -512,7 +512,12 @@ def test_demotion_is_the_way_back(place: Place, position: str) -> None:
             assert report.moved.left == ()
             assert not node.core.cache.positions_open()
         else:
-            assert report.moved.left == (f"position 2 {PAIR.id}",)
+            left = f"position 2 {PAIR.id}"
+            assert report.moved.left == (left,)
+            assert not node.is_live  # the mark says nevertheless where real money is
+            assert f"orders: PAPER {PAPER}, LIVE {ACCOUNT} (left open: {left})" in repr(node)
+            assert f"LIVE {ACCOUNT} (left open: {left})" in node._repr_html_()  # pyright: ignore[reportPrivateUsage]
+            assert [one.left for one in node.snapshot().strategies[0].destinations] == [(), (left,)]
         count = len(place.placed)
         order = desk.buy(1)
         await until(lambda: order.is_closed, node)
@@ -522,6 +527,7 @@ def test_demotion_is_the_way_back(place: Place, position: str) -> None:
             if one.account_id == ACCOUNT:
                 desk.close_position(one)
         await until(lambda: all(p.account_id == PAPER for p in node.core.cache.positions_open()))
+        assert f"orders: PAPER {PAPER};" in repr(node) + ";"
 
     play(place, node, act)
     assert standing(node.journal()) == {}

@@ -96,7 +96,11 @@ class NodeFacts(NodeFrames):
 
     @property
     def is_live(self) -> bool:
-        """Return whether its orders may reach a real venue, not only a simulated exchange."""
+        """Return whether its orders may reach a real venue, not only a simulated exchange.
+
+        What a demotion has left open at one is not asked here: the node's text, its dashboard and
+        `snapshot().strategies` name it.
+        """
         core = self._core
         if core is None:
             ways = [one for one in self._exec_factories if one not in self._promotable]

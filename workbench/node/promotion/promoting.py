@@ -416,9 +416,12 @@ class Promoting:
             if not mover.is_awaited() or loop.time() >= end_s or self._session.faults:
                 break
             await asyncio.sleep(_PAUSE_S)
-        _log.warning("demoted: %s from account %s", strategy.component_id, client.account_id)
+        moved = mover.moved()
+        left = "; ".join(moved.left) or "nothing"
+        names = strategy.component_id, client.account_id
+        _log.warning("demoted: %s from account %s; still open there: %s", *names, left)
         return DemotionReport(
-            strategy_id=strategy.component_id, account_id=client.account_id, moved=mover.moved()
+            strategy_id=strategy.component_id, account_id=client.account_id, moved=moved
         )
 
     def _demoted(self, which: Actor | str | None) -> tuple[Strategy, VenueExecutionClient]:
