@@ -256,7 +256,7 @@ class OrderEmulator:
             and order.client_order_id in self._shares.watched(client, command.orders)
         )
 
-    def set_may_leave(self, may_leave: Callable[[OrderInitialized], bool]) -> None:
+    def set_may_leave(self, may_leave: Callable[[SubmitOrder], bool]) -> None:
         """Say what tells whether an order would be let out now, whatever the account has."""
         self._shares.may_leave = may_leave
 

@@ -34,6 +34,7 @@ from workbench.engines.emulation_needs import EmulationNeeds, trigger_type
 from workbench.engines.held_orders import Held, Stage, watch_of
 from workbench.engines.linked_sales import held_beside, rivals_of
 from workbench.engines.triggers import STOPS, Watch
+from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderStatus, OrderType, TriggerType
 from workbench.model.events import OrderEvent, OrderInitialized
 from workbench.model.identifiers import ClientOrderId
@@ -82,7 +83,7 @@ class SharedHoldings:
         end: Callable[[ClientOrderId, str], None],
         demands: Demands,
     ) -> None:
-        self.may_leave: Callable[[OrderInitialized], bool] = _always
+        self.may_leave: Callable[[SubmitOrder], bool] = _always
         self._cache = cache
         self._needs = needs
         self._held = held
@@ -126,7 +127,7 @@ class SharedHoldings:
 
     def is_kept_back(self, held: Held) -> bool:
         """Return whether what rests is not to end for an order, which would not be let out."""
-        return bool(held.rivals) and not self.may_leave(held.definition)
+        return bool(held.rivals) and not self.may_leave(held.command)
 
     def must_wait(self, held: Held, price: Decimal | None) -> bool:
         """Return whether something must end before an order leaves; it is asked to, then.
@@ -297,5 +298,5 @@ class SharedHoldings:
         return order.client_order_id, price
 
 
-def _always(_: OrderInitialized) -> bool:
+def _always(_: SubmitOrder) -> bool:
     return True

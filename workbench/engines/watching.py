@@ -25,8 +25,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workbench.engines.cache import Cache, Market
+from workbench.engines.cache import Cache
 from workbench.engines.feeds import ORDER_EMULATOR, Route
+from workbench.engines.market import Market
 from workbench.engines.triggers import Prices, Watch, nearest_first
 from workbench.model.commands import DataKind, Subscribe, Unsubscribe
 from workbench.model.data import Bar, BarType, DataGap, MarkPrice, Quote, Trade
