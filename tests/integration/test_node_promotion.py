@@ -439,30 +439,6 @@ def test_a_promoted_strategy_without_its_account_is_refused(place: Place) -> Non
     live.dispose()
 
 
-def test_code_that_changes_while_promoted_sends_nothing_new(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
-    desk = Desk()
-    node = place.node(desk)
-
-    async def act() -> None:
-        await node.promote_async(confirm=ACCOUNT, rules=RULES)
-        order = desk.buy(2)
-        await until(lambda: order.is_closed, node)
-        monkeypatch.setattr(Desk, "on_quote", Changed.on_quote)
-        await until(lambda: any(r.code for r in node.core.routes.all().values()), node)
-        denied = desk.buy(1)
-        await until(lambda: denied.is_closed, node)
-        assert desk.denials[-1].code == "STRATEGY_CHANGED"
-        assert "on_quote" in desk.denials[-1].reason
-        held = desk.position(PAIR.id)
-        desk.close_position(held)  # what reduces may still leave
-        await until(lambda: desk.position(PAIR.id) is None, node)
-
-    play(place, node, act)
-
-
 @pytest.mark.parametrize("position", ["leave", "close"])
 def test_demotion_is_the_way_back(place: Place, position: str) -> None:
     desk = Desk()
@@ -481,7 +457,12 @@ def test_demotion_is_the_way_back(place: Place, position: str) -> None:
             assert report.moved.left == ()
             assert not node.core.cache.positions_open()
         else:
-            assert report.moved.left == (f"position 2 {PAIR.id}",)
+            left = f"position 2 {PAIR.id}"
+            assert report.moved.left == (left,)
+            assert not node.is_live  # the mark says nevertheless where real money is
+            assert f"orders: PAPER {PAPER}, LIVE {ACCOUNT} (left open: {left})" in repr(node)
+            assert f"LIVE {ACCOUNT} (left open: {left})" in node._repr_html_()  # pyright: ignore[reportPrivateUsage]
+            assert [one.left for one in node.snapshot().strategies[0].destinations] == [(), (left,)]
         count = len(place.placed)
         order = desk.buy(1)
         await until(lambda: order.is_closed, node)
@@ -491,6 +472,7 @@ def test_demotion_is_the_way_back(place: Place, position: str) -> None:
             if one.account_id == ACCOUNT:
                 desk.close_position(one)
         await until(lambda: all(p.account_id == PAPER for p in node.core.cache.positions_open()))
+        assert f"orders: PAPER {PAPER};" in repr(node) + ";"
 
     play(place, node, act)
     assert standing(node.journal()) == {}
@@ -505,7 +487,7 @@ def test_promotion_in_words_that_do_not_fit_is_refused(place: Place) -> None:
     async def act() -> None:
         with pytest.raises(ConfigError, match="'close' or 'open'"):
             await node.promote_async(confirm=ACCOUNT, position="keep")
-        with pytest.raises(ConfigError, match="no strategy 'Other'"):
+        with pytest.raises(ConfigError, match="no strategy 'Other'; its strategies: Desk-001"):
             await node.promote_async("Other", confirm=ACCOUNT)
         with pytest.raises(ConfigError, match=r"account is one of FAKE-001; got 'X'"):
             await node.promote_async(account="X", confirm="X")
@@ -523,7 +505,7 @@ def test_two_strategies_of_one_node_are_promoted_one_by_one(place: Place) -> Non
     node = place.node([one, other])  # type: ignore[arg-type]
 
     async def act() -> None:
-        with pytest.raises(ConfigError, match="say which strategy"):
+        with pytest.raises(ConfigError, match="several strategies; say which: Desk-001, Desk-002"):
             await node.promote_async(confirm=ACCOUNT, rules=RULES)
         await node.promote_async(other, confirm=ACCOUNT, rules=RULES)
         mine, theirs = one.buy(1), other.buy(2)

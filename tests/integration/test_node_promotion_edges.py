@@ -554,25 +554,3 @@ def test_what_a_node_held_that_died_while_it_promoted_is_closed_when_there_is_a_
         assert place.placed == []
 
     play(place, second, then)
-
-
-def test_a_changed_strategy_grows_no_order_of_the_account(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
-    desk = Desk()
-    node = place.node(desk)
-
-    async def act() -> None:
-        await node.promote_async(confirm=ACCOUNT, rules=RULES)
-        resting = desk.rest("80")
-        await until(lambda: resting.is_open, node)
-        monkeypatch.setattr(Desk, "on_quote", lambda self, quote: None)
-        await until(lambda: any(r.code for r in node.core.routes.all().values()), node)
-        desk.modify_order(resting, quantity=50)
-        await until(lambda: "OrderModifyRejected" in desk.heard, node)
-        assert resting.quantity == D(2)
-        desk.cancel_order(resting)
-        await until(lambda: resting.is_closed, node)
-
-    play(place, node, act)

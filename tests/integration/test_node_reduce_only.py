@@ -125,7 +125,7 @@ def test_what_an_earlier_node_left_is_still_kept_within_the_position(place: Plac
         assert (stop.leaves_quantity, profit.status) == (4, OrderStatus.CANCELED)
         order = desk.orders.market(PAIR.id, "sell", 3, reduce_only=True)
         desk.submit_order(order)
-        await until(lambda: stop.leaves_quantity == 1)
+        await until(lambda: stop.leaves_quantity == 1 and order.is_closed)
         desk.close_all_positions()
         await until(lambda: stop.is_closed)
         assert desk.denials == []

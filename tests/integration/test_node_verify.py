@@ -260,9 +260,9 @@ def test_other_strategies_than_ran_are_refused_by_name(tmp_path: Path) -> None:
         verify(path, [Steady(), Steady()])
     with pytest.raises(wb.ConfigError, match=r"the copy of Steady-001 would be Gambling-001"):
         verify(path, Gambling())
-    with pytest.raises(wb.ConfigError, match=r"no 'Nobody'; its strategies: Steady-001"):
+    with pytest.raises(wb.ConfigError, match=r"run 1 has no strategy 'Nobody'; .*: Steady-001"):
         checked(node, strategy="Nobody")
-    with pytest.raises(wb.ConfigError, match=r"is not of this node"):
+    with pytest.raises(wb.ConfigError, match=r"the node has no strategy Steady\(.*: Steady-001$"):
         checked(node, strategy=Steady())
     node.dispose()
 
@@ -617,3 +617,40 @@ def test_a_promotion_and_the_way_back_are_followed(tmp_path: Path) -> None:
     assert found.is_identical, found
     assert found.is_complete
     assert found.commands >= 9
+
+
+class Noting(Crossing):
+    """Counts its denials too."""
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.denied = 0
+
+    def on_order_denied(self, event: Any) -> None:
+        self.denied += 1
+
+
+def test_what_is_refused_since_promoted_code_has_changed_is_refused_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    place, desk = promotion.Place(tmp_path), Noting()
+    node = place.node(desk, settings={"journal_data": True})
+
+    async def until(condition: Callable[[], Any]) -> None:
+        while not condition():
+            place.quote()
+            await asyncio.sleep(0.01)
+
+    async def act() -> None:
+        await node.promote_async(confirm=promotion.ACCOUNT, rules=promotion.RULES)
+        await until(lambda: place.placed)
+        monkeypatch.setattr(Noting, "on_signal", lambda self, signal: None)
+        await until(lambda: desk.denied >= 2)
+
+    promotion.play(place, node, act)
+    found = checked(node)
+    assert found.is_identical, found
+    assert found.is_complete
+    (note,) = found.strategies[0].notes
+    assert note.startswith("its code is another than the one that started: Noting changed; Noting.")

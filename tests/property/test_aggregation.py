@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engines.aggregation import BarAggregator, aggregator_of, intake
+from workbench.engines.aggregation import aggregator_of, intake
+from workbench.engines.aggregation_building import BarAggregator
 from workbench.engines.aggregation_intervals import intervals_of
 from workbench.model.commands import BarMaking
 from workbench.model.data import Bar, BarSpec, BarType, Trade

@@ -44,27 +44,32 @@ class Buyer(Trader):
 
 @given(
     steps=STEPS,
+    others=st.one_of(st.just([]), STEPS),
     lacking=st.sampled_from([LACKING["links"], LACKING["triggers"], FIXED]),
     is_modest=st.booleans(),
+    latency_ns=st.sampled_from([0, 4, 15]),
 )
 def test_a_spot_venue_refuses_nothing_and_nothing_is_oversold(
-    steps: list[Any], lacking: Capabilities, is_modest: bool
+    steps: list[Any], others: list[Any], lacking: Capabilities, is_modest: bool, latency_ns: int
 ) -> None:
     level, quotes = 100, list[Any]()
     for number in range(len(steps) + 3):
         price = level / 100
         quotes.append(Quote(PAIR.id, price, price + 0.01, 1e6, 1e6, number * 10, number * 10))
         level += steps[number][-1] if number < len(steps) else 0
-    buyer = Buyer(steps=steps, is_modest=is_modest)
+    buyers = [Buyer(steps=one, is_modest=is_modest) for one in (steps, others)]
     venue = SimulatedVenue(
-        capabilities=lacking, account_type="cash", starting_balances=["1_000_000 USD"]
+        capabilities=lacking,
+        account_type="cash",
+        starting_balances=["1_000_000 USD"],
+        latency_ns=latency_ns,
     ).for_instruments([PAIR])
     timeline = Timeline(load(quotes, [PAIR]), None, None)
-    engine = BacktestEngine(timeline, [PAIR], [venue], [buyer], run_tag="P")
+    engine = BacktestEngine(timeline, [PAIR], [venue], buyers, run_tag="P")
     engine.run()
     assert engine.error is None, engine.error
     assert not engine.core.execution.refused_events
-    assert buyer.refused == []
+    assert [one.refused for one in buyers] == [[], []]
     account = engine.core.cache.account_at(PAIR.venue)
     assert account is not None
     totals = {one.currency.code: one for one in account.balances}

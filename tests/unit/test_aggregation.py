@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.property.test_aggregation import DAY, PAIR, START, Run
-from workbench.engines.aggregation import CoarserBars, coarsest_source, intake
+from workbench.engines.aggregation import coarsest_source, intake
 from workbench.engines.aggregation_intervals import intervals_of
+from workbench.engines.aggregation_time import CoarserBars
 from workbench.model.commands import BarMaking
 from workbench.model.data import Bar, BarSpec, BarType, Quote, Trade
 from workbench.model.enums import AggressorSide

@@ -18,11 +18,15 @@ import pytest
 import workbench as wb
 from workbench.trading.code_identity import (
     CodeIdentity,
+    changed_parts,
     changes_since,
     code_fingerprint,
+    code_parts,
     differences,
     identify,
+    short_fingerprint,
 )
+from workbench.venues.testing.session import Desk
 
 CELL = '''
 import functools
@@ -186,6 +190,22 @@ def test_the_fast_way_gives_the_same() -> None:
     assert changes_since(before, strategy) == []
     type(strategy).on_bar.__globals__["FAST"] = 9
     assert changes_since(before, strategy) == ["FAST 3 -> 9"]
+
+
+def test_a_class_is_told_by_its_code_whatever_parameters_its_objects_are_given() -> None:
+    kind = defined()
+    parts = code_parts(kind)
+    assert not any(name.startswith("parameter") for name in parts)
+    assert parts.items() <= identify(kind(fast=4)).parts.items()
+    assert short_fingerprint(kind) == identify(kind).fingerprint[:12]
+    added = "    @property\n    def more(self):\n        return {'a', 'b', 'c'}\n\n    def on_bar"
+    other = code_parts(defined(CELL.replace("    def on_bar", added)))
+    assert changed_parts(parts, other) == ["Cross changed", "Cross.more is new"]
+
+
+def test_classes_of_this_package_are_told_apart_by_name() -> None:
+    assert short_fingerprint(Desk) != short_fingerprint(wb.Strategy)
+    assert list(code_parts(Desk)) == ["Desk"]
 
 
 SCRIPT = """

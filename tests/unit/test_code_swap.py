@@ -8,9 +8,7 @@ import pytest
 
 import workbench as wb
 from workbench.model.errors import ConfigError
-from workbench.trading.actor import ROOTS
 from workbench.trading.code_swap import CodeSwap
-from workbench.trading.fingerprints import fingerprint
 
 BARS = wb.sample_bars(40)
 PAIR = wb.CurrencyPair.define("BTC/USDT.SIM", price_increment="0.01", quantity_increment="0.001")
@@ -172,31 +170,25 @@ def test_what_an_own_init_sets_is_asked_for_too() -> None:
         CodeSwap(ran(), After)
 
 
-def test_equal_code_has_equal_fingerprints_and_other_code_others() -> None:
-    def defined(source: str) -> str:
-        namespace: dict[str, Any] = {"wb": wb}
-        exec(source, namespace)
-        return fingerprint(namespace["One"], ROOTS)
+CELL = """
+import workbench as wb
 
-    source = "class One(wb.Strategy):\n    n: int = 1\n    def on_bar(self, bar):\n        {}\n"
-    base = defined(source.format("return 1"))
-    assert len(base) == 12
-    assert defined("# a comment\n\n" + source.format("return 1  # more")) == base
-    others = [
-        source.format("return 2"),
-        source.format("return 1").replace("n: int = 1", "n: int = 2"),
-        source.format("return 1").replace("n: int", "n: float"),
-        source.format("return 1").replace("on_bar", "on_quote"),
-        source.format("return [x for x in bar if x > 1]"),
-        source.format("return [x for x in bar if x > 2]"),
-        source.format("return 1").replace("self, bar", "self, bar=1"),
-        source.format("return 1") + "    @property\n    def value(self):\n        return 1\n",
-        source.format("return 1") + "    @property\n    def value(self):\n        return 2\n",
-        source.format("return 1") + "    @staticmethod\n    def value():\n        return 2\n",
-        source.format("return 1") + "    def __init__(self):\n        self.x = 1\n",
-        source.format("return 1") + "    def __init__(self):\n        self.x = 2\n",
-        source.format("return 1") + "    names = {'a', 'b', 'c'}\n",
-    ]
-    found = [defined(other) for other in others]
-    assert len({base, *found}) == len(others) + 1
-    assert [defined(other) for other in others] == found
+def near(value):
+    return value < 1
+
+class Cross(wb.Strategy):
+    def on_bar(self, bar):
+        return near(bar.close)
+"""
+
+
+def test_a_swap_sees_what_the_code_calls_and_an_equal_cell_is_the_same_code() -> None:
+    def defined(cell: str) -> type[wb.Strategy]:
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        exec(cell, namespace)
+        return namespace["Cross"]
+
+    strategy = defined(CELL)()
+    same = CodeSwap(strategy, defined("# a comment\n\n" + CELL))
+    assert (len(same.old), same.new) == (12, same.old)
+    assert CodeSwap(strategy, defined(CELL.replace("value < 1", "value < 2"))).new != same.old

@@ -433,6 +433,21 @@ def test_a_way_on_which_nothing_leaves_says_so_and_why() -> None:
     assert help_ == "Orders of S-001: its code is another"
 
 
+def test_what_is_left_open_at_a_real_account_is_a_mark_of_its_own() -> None:
+    left = msgspec.structs.replace(LIVE, left=("position 2 XBT.SIM", "order 7"))
+    other = msgspec.structs.replace(LIVE, left=("position 1 XBT.SIM",))
+    assert ways_of(strategy(1, PAPER, left), strategy(2, PAPER, other), strategy(3, LIVE)) == [
+        (
+            "LIVE SIM-001, left open: S-001, S-002",
+            "live",
+            "S-001 has left open: position 2 XBT.SIM; order 7."
+            " S-002 has left open: position 1 XBT.SIM",
+        ),
+        ("LIVE SIM-001: S-003", "live", "Orders of S-003"),
+        ("PAPER SIM-PAPER: S-001, S-002", "paper", "Orders of S-001, S-002"),
+    ]
+
+
 def test_orders_fills_positions_and_accounts_show_their_account() -> None:
     found = FrameMaker().add(
         snapshot(

@@ -1029,6 +1029,25 @@ def test_what_is_released_after_its_strategy_stopped_leaves_only_to_reduce() -> 
     setup.check()
 
 
+def test_what_is_released_after_its_route_was_closed_leaves_only_to_reduce() -> None:
+    setup = Setup()
+    routes, me = setup.core.routes, setup.desk.strategy_id
+    routes.guarded.add(ACCOUNT)
+    routes.set(me, Venue("SIM"), ACCOUNT)
+    entry = setup.submit("stop_market", "buy", 5, "1.05")
+    held = setup.submit("market", "buy", 5)
+    setup.accept(held)
+    setup.fill(held, 5, "1.02")
+    exit_ = setup.submit("stop_market", "sell", 5, "0.95", reduce_only=True)
+    routes.refuse(me, "STRATEGY_CHANGED", "Desk.on_quote changed")
+    setup.quote(1.04, 1.05)
+    assert (entry.status, setup.sent) == (OrderStatus.DENIED, ["buy 5 market"])
+    assert entry.reason == "STRATEGY_CHANGED: Desk.on_quote changed"
+    setup.quote(0.95, 0.97)
+    assert (exit_.status, setup.sent[1:]) == (OrderStatus.SUBMITTED, ["sell 5 market"])
+    setup.check()
+
+
 def test_an_order_that_ended_while_it_waited_for_the_rate_claims_nothing_and_is_not_sent() -> None:
     setup = Setup(limits=RiskLimits(orders=1, on_excess=OnExcess.BUFFER))
     setup.account(20, AccountType.CASH)

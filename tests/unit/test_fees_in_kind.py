@@ -87,6 +87,23 @@ def test_closing_leaves_what_is_below_a_step() -> None:
     setup.desk.close_position(PAIR.id)
     setup.core.dispatcher.drain()
     assert setup.broker.sent[sent:] == []
+    assert setup.cache.net_quantity(PAIR.id) == D("0.8")
+    assert setup.core.portfolio.is_flat(PAIR.id)
+
+
+def test_what_an_earlier_fee_left_is_sold_with_what_is_bought_next() -> None:
+    setup = traded(("buy", "200", "1.5", "0.2"))
+    assert not setup.core.portfolio.is_flat(PAIR.id)
+    for left, sold in (("0.8", 199), ("0.6", 200)):
+        setup.desk.close_position(PAIR.id)
+        setup.core.dispatcher.drain()
+        order: Any = setup.cache.order(setup.broker.sent[-1].client_order_id)
+        assert order.quantity == sold
+        setup.accept(order)
+        setup.fill(order, order.quantity)
+        assert setup.cache.net_quantity(PAIR.id) == D(left)
+        bought = setup.accepted(1_000_000, "buy")
+        setup.fill(bought, D(200), unit="AUD", price=D("1.5"), commission="0.2")
 
 
 FILLS = st.lists(

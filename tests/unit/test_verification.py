@@ -12,10 +12,17 @@ import pytest
 
 import workbench as wb
 from tests.node_fakes import PAIR
-from tests.verifying import Busy, Tampered, market_data, replayed
+from tests.verifying import Busy, Tampered, is_kind, market_data, only_changed, replayed
 from workbench.model import commands as c
 from workbench.model import events as e
-from workbench.node.journal import ExceptionRaised, JournalKind, JournalRecord, RunStopped
+from workbench.node.journal import (
+    ExceptionRaised,
+    JournalKind,
+    JournalRecord,
+    RunStarted,
+    RunStopped,
+)
+from workbench.node.journal.circumstances import StrategyStarted
 from workbench.node.verification import (
     Difference,
     FieldDifference,
@@ -138,6 +145,37 @@ def test_a_record_of_an_older_workbench_is_refused_with_the_reason(recorded: Pat
 
     with pytest.raises(wb.ConfigError, match="recorded by an older workbench"):
         found(recorded, old)
+
+
+def test_what_has_changed_in_the_code_since_is_named(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes() -> tuple[str, ...]:
+        return found(recorded, lambda record: (record,)).strategies[0].notes
+
+    assert notes() == ()
+    monkeypatch.setattr(Maker, "on_stop", lambda self: self.cancel_all_orders() or None)
+    assert notes() == ("its code is another than the one that started: Maker.on_stop changed",)
+
+
+UNTOLD = "whether its code is the one that started cannot be told: "
+
+
+def test_code_of_an_older_workbench_s_record_cannot_be_told(recorded: Path) -> None:
+    is_start = is_kind(JournalKind.CIRCUMSTANCE, StrategyStarted)
+    whole = found(recorded, only_changed(is_start, fingerprint="0123456789ab", parts={}))
+    assert whole.is_identical
+    assert whole.strategies[0].notes == (f"{UNTOLD}the run was recorded by an older workbench",)
+
+
+def test_code_that_another_python_compiled_cannot_be_told(recorded: Path) -> None:
+    is_start = is_kind(JournalKind.RUN, RunStarted)
+    (note,) = (
+        found(recorded, only_changed(is_start, environment={"python": "3.99.1"}))
+        .strategies[0]
+        .notes
+    )
+    assert note.startswith(f"{UNTOLD}it ran on Python 3.99.1, this is 3.")
 
 
 CHANGES: dict[str, tuple[type, dict[str, Any], str]] = {

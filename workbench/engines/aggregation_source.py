@@ -16,15 +16,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from workbench.engines.aggregation import (
-    BarAggregator,
-    CountingBars,
-    Cut,
-    Emit,
-    aggregator_of,
-    coarsest_source,
-    intake,
-)
+from workbench.engines.aggregation import aggregator_of, coarsest_source, intake
+from workbench.engines.aggregation_building import BarAggregator, Cut, Emit
+from workbench.engines.aggregation_counting import CountingBars
 from workbench.engines.aggregation_intervals import intervals_of
 from workbench.engines.clients import DataClient
 from workbench.engines.feeds import Feed, Route

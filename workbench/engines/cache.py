@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Set
+from collections.abc import Container, Iterable, Set
 from decimal import Decimal
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from workbench.engines.market import Market
 from workbench.engines.own_orders import OwnOrders
+from workbench.engines.purging import Purged, purgeable_orders, purgeable_positions
 from workbench.engines.trading_books import TradingBook, TradingBooks
 from workbench.model.data import (
     Bar,
@@ -18,7 +20,7 @@ from workbench.model.data import (
     Quote,
     Trade,
 )
-from workbench.model.enums import OrderSide, PriceType
+from workbench.model.enums import OrderSide
 from workbench.model.errors import ConfigError, InstrumentError
 from workbench.model.events import AccountState
 from workbench.model.identifiers import (
@@ -38,57 +40,6 @@ from workbench.model.orders import Order
 from workbench.model.positions import Position
 
 _T = TypeVar("_T", Order, Position)
-
-
-_OWN_SIDE = {OrderSide.BUY: (PriceType.ASK,), OrderSide.SELL: (PriceType.BID,)}
-_BOTH_SIDES = (PriceType.LAST, PriceType.MID)
-
-
-class Market:
-    """The latest market data of one instrument; None where there was none yet."""
-
-    __slots__ = ("bars", "funding_rate", "mark_price", "quote", "status", "trade")
-
-    def __init__(self) -> None:
-        self.quote: Quote | None = None
-        self.trade: Trade | None = None
-        self.mark_price: MarkPrice | None = None
-        self.funding_rate: FundingRate | None = None
-        self.status: InstrumentStatus | None = None
-        self.bars: dict[BarType, Bar] = {}
-
-    def price_to(self, side: OrderSide) -> float | None:
-        """Return what `side` would trade at now: the other side's quote, or what comes nearest.
-
-        None where nothing says it; a quote without that side (NaN) does not.
-        """
-        quote = self.quote
-        if quote is not None:
-            price = quote.ask if side is OrderSide.BUY else quote.bid
-            if price == price:  # not NaN
-                return price
-        bar = self._latest_bar(_OWN_SIDE[side]) or self._latest_bar(_BOTH_SIDES)
-        trade = self.trade
-        if bar is None or (trade is not None and trade.ts_event > bar.ts_event):
-            return None if trade is None else trade.price
-        return bar.close
-
-    def _latest_bar(self, of: tuple[PriceType, ...]) -> Bar | None:
-        """Return the newest bar of these prices; of equally new ones the kind that came first."""
-        latest: Bar | None = None
-        for bar_type, bar in self.bars.items():
-            if bar_type.spec.price_type in of and (
-                latest is None or bar.ts_event > latest.ts_event
-            ):
-                latest = bar
-        return latest
-
-
-class Purged(NamedTuple):
-    """What was forgotten."""
-
-    orders: list[Order]
-    positions: list[Position]
 
 
 class Cache:
@@ -412,34 +363,20 @@ class Cache:
             keep: Orders to keep all the same.
         """
         self.purged_before_ns = max(self.purged_before_ns, closed_before_ns)
-        working = [o for book in self._books.select(None, None) for o in _working(book)]
-        linked = {one for order in working for one in _links(order)}
-        orders = [
-            order
-            for order in _before(self._closed.values(), closed_before_ns)
-            if order.client_order_id not in linked
-            and order.client_order_id not in keep
-            and not any(self._works(one) for one in _links(order))
-        ]
+        working = [one for book in self._books.select(None, None) for one in book.working()]
+        orders = purgeable_orders(
+            self._closed.values(), closed_before_ns, working, self._orders, keep
+        )
         for order in orders:
             del self._closed[order.client_order_id]
             del self._orders[order.client_order_id]
             if self._by_venue_id is not None and order.venue_order_id is not None:
                 self._by_venue_id.pop((order.instrument_id, order.venue_order_id), None)
-        named = {order.position_id for order in working}
-        positions = [
-            position
-            for position in _before(self._closed_positions.values(), closed_before_ns)
-            if position.position_id not in named
-        ]
+        positions = purgeable_positions(self._closed_positions.values(), closed_before_ns, working)
         for position in positions:
             del self._closed_positions[position.position_id]
             del self._positions[position.position_id]
         return Purged(orders, positions)
-
-    def _works(self, client_order_id: ClientOrderId) -> bool:
-        order = self._orders.get(client_order_id)
-        return order is not None and not order.is_closed
 
     # Accounts
 
@@ -528,24 +465,3 @@ def _select(items: Iterable[_T], instrument_id: str | None, strategy_id: str | N
         if (instrument_id is None or item.instrument_id == instrument_id)
         and (strategy_id is None or item.strategy_id == strategy_id)
     ]
-
-
-def _before(items: Iterable[_T], ts_ns: int) -> Iterator[_T]:
-    """Go through what ended before a time, of items in the order they ended."""
-    for item in items:
-        if item.ts_last >= ts_ns:
-            return
-        yield item
-
-
-def _working(book: TradingBook) -> Iterator[Order]:
-    yield from book.initialized.values()
-    yield from book.emulated.values()
-    yield from book.in_flight.values()
-    yield from book.open.values()
-
-
-def _links(order: Order) -> Iterator[ClientOrderId]:
-    yield from order.terms.linked_order_ids
-    if order.terms.parent_order_id is not None:
-        yield order.terms.parent_order_id

@@ -166,12 +166,12 @@ class Demands:
     # Commands
 
     def is_ours(self, command: TradingCommand) -> bool:
-        """Return whether a command was sent from here."""
-        return any(one is command for one in self._sent)
+        """Return whether a command was sent from here, or one that is equal."""
+        return command in self._sent
 
     def take(self, command: CancelOrder | ModifyOrder) -> bool:
         """Return whether a command that was sent from here is still to leave."""
-        self._sent = [one for one in self._sent if one is not command]
+        self._sent.remove(command)
         demand = self._demands.get(command.client_order_id)
         order = self._cache.order(command.client_order_id)
         if demand is None or order is None or not demand.is_asked_by(command):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workbench.engines.cache import Cache
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.emulation_ports import Venues
 from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED
 from workbench.engines.watching import MarketWatch
 from workbench.model.commands import SubmitOrder, SubmitOrderList
-from workbench.model.enums import OrderType, TriggerType
+from workbench.model.enums import AccountType, OrderType, TriggerType
 from workbench.model.errors import ClientError
 from workbench.model.events import OrderInitialized
 
@@ -22,11 +23,13 @@ class EmulationNeeds:
     """Says what the client that a command is for lacks.
 
     Args:
+        cache: Where accounts are.
         venues: Where commands go.
         watch: What can be watched.
     """
 
-    def __init__(self, venues: Venues, watch: MarketWatch) -> None:
+    def __init__(self, cache: Cache, venues: Venues, watch: MarketWatch) -> None:
+        self._cache = cache
         self._venues = venues
         self._watch = watch
 
@@ -41,6 +44,11 @@ class EmulationNeeds:
         """Return what that client can be given."""
         client = self.client(command)
         return None if client is None else client.capabilities
+
+    def is_cash(self, client: ExecutionClient) -> bool:
+        """Return whether a client's account has what it sells only once."""
+        account = self._cache.account(client.account_id)
+        return account is not None and account.account_type is AccountType.CASH
 
     def refusal(
         self,

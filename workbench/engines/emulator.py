@@ -28,14 +28,14 @@ goes into the channels, so that nothing is entered while another callback runs.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient
+from workbench.engines.closing import Closings
 from workbench.engines.contingency import Contingencies, ContingencyActions
 from workbench.engines.demands import Demands
 from workbench.engines.emulation_needs import (
@@ -49,14 +49,13 @@ from workbench.engines.held_orders import (
     Held,
     Stage,
     alone,
-    make_held,
     of_list,
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
-from workbench.engines.releasing import Releases, released
+from workbench.engines.releasing import Releases
 from workbench.engines.resuming import Resumption, Submit, Unheld
 from workbench.engines.shared_holdings import SharedHoldings, StandIn
-from workbench.engines.triggers import limit_behind
+from workbench.engines.shelf import Shelf
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
     CancelAllOrders,
@@ -69,14 +68,11 @@ from workbench.model.commands import (
 )
 from workbench.model.enums import (
     OrderStatus,
-    OrderType,
-    TimeInForce,
-    TriggerType,
 )
 from workbench.model.events import (
+    OrderAccepted,
     OrderCanceled,
     OrderDenied,
-    OrderEmulated,
     OrderEvent,
     OrderExpired,
     OrderFilled,
@@ -84,7 +80,6 @@ from workbench.model.events import (
     OrderRejected,
     OrderReleased,
     OrderUpdated,
-    TimeEvent,
     about,
 )
 from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, StrategyId
@@ -113,8 +108,8 @@ class OrderEmulator:
     Attributes:
         watch: The market as triggers see it; a subscriber of the data engine.
         held: The orders that wait here.
-        is_concerned: Whether a list was ever taken apart here, or a client lacks reduce-only; until
-            then, and while nothing is held, no event concerns it.
+        is_concerned: Whether a list was ever taken apart here, something asked of what rests, or a
+            client lacks reduce-only; until then, and while nothing is held, no event concerns it.
     """
 
     def __init__(
@@ -124,23 +119,29 @@ class OrderEmulator:
         self._clock = clock
         self._venues = venues
         self._outlets = outlets
-        listener = Listener(self._moved, self._on_reached)
+        listener = Listener(self._on_moved, self._on_reached)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
-        self._needs = EmulationNeeds(venues, self.watch)
+        self._shelf = Shelf(cache, clock, venues, outlets, self.watch)
+        self.held = self._shelf.held
+        self._needs = EmulationNeeds(cache, venues, self.watch)
         self._releases = Releases(cache, self._needs)
         self.is_concerned = False
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )
-        self.held: dict[ClientOrderId, Held] = {}
-        self._count = 0
-        # Submits that are on their way through risk of orders that ended meanwhile.
-        self._dropped: set[ClientOrderId] = set()
         self._demands = Demands(
             cache, clock, outlets.command, outlets.failed, self._is_kept_at_venue
         )
+        self._closings = Closings(
+            cache, self._needs, self.held, self._demand_end, self._cut_back, self._demands
+        )
         self._shares = SharedHoldings(
-            cache, self._needs, self.held, self._demand_end, self._cut_back, self._is_ending
+            cache,
+            self._needs,
+            self.held,
+            self._closings,
+            self._demand_end,
+            self._demands,
         )
         self._resumption = Resumption(cache, self._needs, self._links, self._shares)
         self._reductions = ReduceOnlyKeeper(
@@ -166,9 +167,9 @@ class OrderEmulator:
         elif (held := self.held.get(command.client_order_id)) is None:
             self._hand_on(command)
         elif isinstance(command, CancelOrder):
-            self._end(held, OrderCanceled)
+            self._shelf.end(held, OrderCanceled)
         elif isinstance(command, ModifyOrder):
-            self._modify(held, command)
+            self._shelf.modify(held, command)
         # A query is not for the venue: it does not know the order.
 
     def _hand_on(self, command: CancelOrder | ModifyOrder | QueryOrder) -> None:
@@ -181,8 +182,8 @@ class OrderEmulator:
 
     def _submit(self, command: SubmitOrder) -> None:
         key = command.client_order_id
-        if key in self._dropped:
-            self._dropped.remove(key)
+        if key in self._shelf.dropped:
+            self._shelf.dropped.remove(key)
             return
         if command.order.reduce_only and self._is_refused(command, (command.order,)):
             return
@@ -201,10 +202,12 @@ class OrderEmulator:
                 if refusal:
                     self._deny(order, refusal)
                 else:
-                    self._hold(command, by)
+                    self._shelf.put(command, by)
                 return
-        elif self._shares.is_in_the_way(command):
-            self._shares.make_room(self._hold(command, None, waits=True))
+        elif self._closings.is_in_the_way(command):
+            self.is_concerned = True
+            held = self._shelf.put(command, None, waits=True)
+            self._shares.replaces(held, self._closings.make_room(held))
             return
         self._venues.execute(command)
 
@@ -234,7 +237,7 @@ class OrderEmulator:
             waits = self._links.is_held(order.client_order_id)
             if waits or by is not None:
                 rivals = () if by is None else self._shares.rivals(client, order, orders)
-                self._hold(single, by, rivals, waits=waits)
+                self._shelf.put(single, by, rivals, waits=waits)
             else:
                 self._venues.execute(single)
 
@@ -257,11 +260,15 @@ class OrderEmulator:
             and order.client_order_id in self._shares.watched(client, command.orders)
         )
 
+    def set_may_leave(self, may_leave: Callable[[SubmitOrder], bool]) -> None:
+        """Say what tells whether an order would be let out now, whatever the account has."""
+        self._shares.may_leave = may_leave
+
     def makes_room(self, order: OrderInitialized, account_id: AccountId) -> bool:
         """Return whether what ties up the same as an order is first cut back for it."""
         command = msgspec.structs.replace(alone(order), account_id=account_id)
         is_released = order.client_order_id in self.held
-        return not is_released and self._shares.is_in_the_way(command)
+        return not is_released and self._closings.is_in_the_way(command)
 
     def named_by(self, client_order_id: ClientOrderId) -> tuple[ClientId | None, AccountId | None]:
         """Return the client and account that a held order names."""
@@ -278,26 +285,83 @@ class OrderEmulator:
         else:
             self._venues.execute(command)
 
-    # Holding
+    def _deny(self, order: OrderInitialized, reason: str) -> None:
+        fields = about(order, self._clock.timestamp_ns())
+        self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
 
-    def _hold(
-        self,
-        command: SubmitOrder,
-        watched_by: TriggerType | None,
-        rivals: tuple[ClientOrderId, ...] = (),
-        *,
-        waits: bool = False,
-    ) -> Held:
-        order = command.order
-        instrument = self._cache.require_instrument(order.instrument_id)
-        self._count += 1
-        held = make_held(command, instrument, self._count, watched_by, rivals, waits=waits)
-        self.held[order.client_order_id] = held
-        self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
-        self._set_expiry(held)
-        if not waits:
-            self.watch.add(held)
-        return held
+    def _cancel_all(self, command: CancelAllOrders) -> None:
+        for held in list(self.held.values()):
+            order = held.definition
+            if (
+                order.strategy_id == command.strategy_id
+                and order.instrument_id == command.instrument_id
+                and command.side in (None, order.side)
+                and not self._closings.is_market(held)
+            ):
+                self._shares.forget(held)
+                self._shelf.end(held, OrderCanceled)
+        self._venues.execute(command)
+
+    # Release
+
+    def _on_reached(self, held: Held | StandIn, price: Decimal) -> None:
+        """Release what was triggered, once nothing works that ties up the same."""
+        if isinstance(held, StandIn):
+            self._on_turned(held, price)
+        elif self._shares.is_kept_back(held):
+            self.watch.resume(held)
+        elif self._shares.must_wait(held, price):
+            self.watch.remove(held)
+        else:
+            self._release(held, price)
+
+    def _release_settled(self) -> None:
+        for held in self._closings.settled():
+            self._release(held, None)
+        for held, price in self._shares.settled():
+            if held.stage is Stage.RELEASING:
+                self._release(held, price)
+            else:
+                self.watch.resume(held)
+
+    def _on_moved(self, held: Held) -> None:
+        self._shelf.trail(held)
+
+    def _on_turned(self, stand_in: StandIn, price: Decimal) -> None:
+        found = self._shares.turned(stand_in, price)
+        if found is not None:
+            stop = stand_in.definition.client_order_id
+            reason = f"the market is where {stop} was, whose place it took"
+            self._demands.reprice(*found, reason)
+
+    def _release(self, held: Held, price: Decimal | None) -> None:
+        held.stage = Stage.RELEASING
+        order = self._cache.order(held.definition.client_order_id)
+        if order is not None and order.status is OrderStatus.RELEASED:
+            self._shelf.take_down(held)
+            self._resubmit(held)  # an earlier run let it go, and ended before it left
+            return
+        self._cut_to_position(held)
+        self._shelf.release(held, price)
+        for stand_in in self._shares.stand_ins(held):
+            self.watch.resume(stand_in)
+
+    def _cut_to_position(self, held: Held) -> None:
+        """Leave a reduce-only order no more than there is to reduce, as a venue does.
+
+        Where nothing is to be reduced it stays, for risk to refuse.
+        """
+        left = self._releases.reducible(held)
+        if ZERO < left < held.quantity:
+            held.quantity = left
+            self._links.on_cut(held.definition.client_order_id, left)
+
+    def _resubmit(self, held: Held) -> None:
+        """Put a released order before risk again."""
+        held.is_sent = True
+        self._outlets.submit(self._releases.command(held, self._clock.timestamp_ns()))
+
+    # What an earlier run left
 
     def remember(self, commands: Iterable[Submit]) -> None:
         """Take the commands of earlier runs, in order; what they left is held again at `adopt`."""
@@ -315,157 +379,19 @@ class OrderEmulator:
                 fields = about(found.order, self._clock.timestamp_ns())
                 self._outlets.event(OrderCanceled(reason=found.reason, **fields))
             else:
-                self.held[found.definition.client_order_id] = found
-                self._set_expiry(found)
+                self._shelf.put_back(found)
                 again.append((found, found.stage))
-        self._count += len(again)
         self.is_concerned |= self._resumption.has_links
         self._links.settle()
         for held, stage in again:
-            is_held = held is self.held.get(held.definition.client_order_id)
-            if is_held and held.stage is stage:
-                self._go_on(held)
+            if held.stage is not stage or held.definition.client_order_id not in self.held:
+                continue  # its links have ended it, or let it go
+            if stage is Stage.RELEASING:
+                self._release(held, None)
+            elif stage is Stage.WATCHED:
+                self.watch.add(held)
         self.is_concerned |= self._reductions.adopt()
         self._release_settled()
-
-    def _go_on(self, held: Held) -> None:
-        """Let an order that an earlier run held go on where it was."""
-        if held.stage is Stage.RELEASING:
-            self._release(held, None)
-        elif held.stage is Stage.WATCHED:
-            self.watch.add(held)
-
-    def _deny(self, order: OrderInitialized, reason: str) -> None:
-        fields = about(order, self._clock.timestamp_ns())
-        self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
-
-    def _moved(self, held: Held) -> None:
-        """Tell of a trailing trigger that has moved."""
-        watch = held.watch
-        assert watch is not None
-        trigger = watch.trigger
-        assert trigger is not None
-        increment = held.instrument.price_increment
-        held.trigger_price = increment * trigger
-        price = None
-        if held.definition.order_type is OrderType.TRAILING_STOP_LIMIT:
-            limit = limit_behind(trigger, watch.side, held.definition.terms, held.instrument)
-            price = held.price = increment * limit
-        self._update(held, trigger_price=held.trigger_price, price=price, is_unasked=True)
-
-    def _update(self, held: Held, **changes: Any) -> None:
-        fields = about(held.definition, self._clock.timestamp_ns())
-        self._outlets.event(OrderUpdated(**changes, **fields))
-
-    def _modify(self, held: Held, command: ModifyOrder) -> None:
-        if held.stage is Stage.RELEASING:
-            held.later.append(command)
-            return
-        held.change(command)
-        self._update(
-            held,
-            quantity=command.quantity,
-            price=command.price,
-            trigger_price=command.trigger_price,
-        )
-        if held.watch is not None and held.stage is Stage.WATCHED:
-            self.watch.look(held)
-
-    def _cancel_all(self, command: CancelAllOrders) -> None:
-        for held in list(self.held.values()):
-            order = held.definition
-            if (
-                order.strategy_id == command.strategy_id
-                and order.instrument_id == command.instrument_id
-                and command.side in (None, order.side)
-            ):
-                self._end(held, OrderCanceled)
-        self._venues.execute(command)
-
-    def _end(
-        self, held: Held, kind: type[OrderCanceled] | type[OrderExpired], **fields: Any
-    ) -> None:
-        key = held.definition.client_order_id
-        del self.held[key]
-        if held.is_sent:
-            self._dropped.add(key)
-        self._stop(held)
-        self._outlets.event(kind(**fields, **about(held.definition, self._clock.timestamp_ns())))
-
-    def _stop(self, held: Held) -> None:
-        self.watch.remove(held)
-        self._clock.cancel_timer(_alert(held))
-
-    # Time in force
-
-    def _set_expiry(self, held: Held) -> None:
-        order = held.definition
-        end_ns = order.terms.expire_ns
-        if order.time_in_force is TimeInForce.DAY:
-            now = self._clock.timestamp_ns()
-            end_ns = self._venues.client_for(held.command).day_ends(now)
-        if end_ns is not None:
-            self._clock.set_alert(_alert(held), end_ns, self._on_expiry)
-
-    def _on_expiry(self, event: TimeEvent) -> None:
-        held = self.held.get(ClientOrderId(event.name.removeprefix(_ALERT)))
-        if held is not None:
-            self._end(held, OrderExpired)
-
-    # Release
-
-    def _on_reached(self, held: Held | StandIn, price: Decimal) -> None:
-        """Release what was triggered, once nothing works that ties up the same."""
-        if isinstance(held, StandIn):
-            self._on_turned(held, price)
-        elif self._shares.must_wait(held, price):
-            self.watch.remove(held)
-        else:
-            self._release(held, price)
-
-    def _release_settled(self) -> None:
-        for held, price in self._shares.settled():
-            if held.stage is Stage.RELEASING:
-                self._release(held, price)
-            else:
-                self.watch.resume(held)
-
-    def _on_turned(self, stand_in: StandIn, price: Decimal) -> None:
-        found = self._shares.turned(stand_in, price)
-        if found is not None:
-            stop = stand_in.definition.client_order_id
-            reason = f"the market is where {stop} was, whose place it took"
-            self._demands.reprice(*found, reason)
-
-    def _is_ending(self, key: ClientOrderId) -> bool:
-        return key in self._demands
-
-    def _release(self, held: Held, price: Decimal | None) -> None:
-        held.stage = Stage.RELEASING
-        self._stop(held)
-        order = self._cache.order(held.definition.client_order_id)
-        if order is not None and order.status is OrderStatus.RELEASED:
-            self._resubmit(held)  # by an earlier run, which ended before it left
-            return
-        self._cut_to_position(held)
-        self._outlets.event(released(held, price, self._clock.timestamp_ns()))
-        for stand_in in self._shares.stand_ins(held):
-            self.watch.add(stand_in)
-
-    def _cut_to_position(self, held: Held) -> None:
-        """Leave a reduce-only order no more than there is to reduce, as a venue does.
-
-        Where nothing is to be reduced it stays, for risk to refuse.
-        """
-        left = self._releases.reducible(held)
-        if ZERO < left < held.quantity:
-            held.quantity = left
-            self._links.on_cut(held.definition.client_order_id, left)
-
-    def _resubmit(self, held: Held) -> None:
-        """Put a released order before risk again."""
-        held.is_sent = True
-        self._outlets.submit(self._releases.command(held, self._clock.timestamp_ns()))
 
     # What only reduces
 
@@ -493,7 +419,7 @@ class OrderEmulator:
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.quantity
-        if order.status is OrderStatus.EMULATED or order.client_order_id in self._dropped:
+        if order.status is OrderStatus.EMULATED or order.client_order_id in self._shelf.dropped:
             return ZERO  # it ended here just now; its books will say so
         is_ending = order.status is OrderStatus.PENDING_CANCEL
         return ZERO if is_ending else self._demands.leaves(order)
@@ -503,7 +429,8 @@ class OrderEmulator:
         self._demand_quantity(key, quantity, reason)
 
     def _is_kept_at_venue(self, order: Order) -> bool:
-        if self._shares.is_awaited(order.client_order_id):
+        name = order.client_order_id
+        if self._shares.is_awaited(name) or self._closings.is_awaited(name):
             return True  # what it leaves is all that the one which waits for it may trade
         client = self._client_of(order) if order.reduce_only else None
         return client is not None and client.capabilities.reduce_only
@@ -525,10 +452,12 @@ class OrderEmulator:
         elif isinstance(event, OrderFilled):
             self._demands.check_late(event)
         self._reductions.on_event(event)
-        self._release_settled()
-        stand_in = self._shares.stand_in_of(key)
-        if stand_in is not None:
+        for stand_in in self._shares.on_event(event):
             self.watch.remove(stand_in)
+        if isinstance(event, OrderAccepted):
+            for stand_in in self._shares.standing_in(key):
+                self.watch.look(stand_in)  # the market may be there already
+        self._release_settled()
 
     def _follow(self, event: OrderEvent) -> None:
         key = event.client_order_id
@@ -554,18 +483,13 @@ class OrderEmulator:
             self._release(held, None)
             return
         held.stage = Stage.WATCHED
-        self._resize_held(held, quantity)
+        self._shelf.resize(held, quantity)
         self.watch.add(held)
-
-    def _resize_held(self, held: Held, quantity: Decimal) -> None:
-        if held.quantity != quantity:
-            held.quantity = quantity
-            self._update(held, quantity=quantity, is_unasked=True)
 
     def _demand_end(self, key: ClientOrderId, reason: str) -> None:
         held = self.held.get(key)
         if held is not None:
-            self._end(held, OrderCanceled, reason=reason)
+            self._shelf.end(held, OrderCanceled, reason=reason)
         else:
             self._demands.end(key, reason)
 
@@ -574,13 +498,6 @@ class OrderEmulator:
     ) -> None:
         held = self.held.get(key)
         if held is not None and held.stage is not Stage.RELEASING:
-            self._resize_held(held, quantity)
+            self._shelf.resize(held, quantity)
         else:
             self._demands.resize(key, quantity, reason)
-
-
-_ALERT = "order-emulator:end:"
-
-
-def _alert(held: Held) -> str:
-    return f"{_ALERT}{held.definition.client_order_id}"

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workbench.engines.cache import Cache, Purged
+from workbench.engines.cache import Cache
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.external import FROM_FILL, ExternalOrders
 from workbench.engines.inferred import InferredFills
 from workbench.engines.placement import Denial, Placement
 from workbench.engines.portfolio import Portfolio
 from workbench.engines.positions import PositionKeeper
+from workbench.engines.purging import Purged
 from workbench.engines.routing import Router
 from workbench.model.commands import (
     CancelAllOrders,
@@ -48,12 +49,7 @@ from workbench.model.events import (
 )
 from workbench.model.identifiers import ClientOrderId, InstrumentId, StrategyId
 from workbench.model.orders import Order
-from workbench.model.reports import (
-    ExecutionReport,
-    FillReport,
-    OrderStatusReport,
-    PositionReport,
-)
+from workbench.model.reports import ExecutionReport, FillReport, OrderStatusReport, PositionReport
 from workbench.runtime.bus import MessageBus
 from workbench.runtime.clock import Clock
 

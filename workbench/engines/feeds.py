@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from workbench.engines.cache import Cache, Market
+from workbench.engines.cache import Cache
+from workbench.engines.market import Market
 from workbench.model.commands import DataKind, DataResponse, Subscribe, Unsubscribe
 from workbench.model.data import (
     Bar,

@@ -120,7 +120,8 @@ class ReduceOnlyKeeper:
             kept = self._cache.order(order.client_order_id)
             if kept is None or not order.reduce_only or self._waits(kept):
                 continue
-            reason = self._reason(client, kept, order.quantity, before, order.position_id)
+            position_id = position_of(self._cache, client, order)
+            reason = self._reason(client, kept, order.quantity, before, position_id)
             if reason:
                 return [_denied(one, order, reason, now_ns) for one in orders]
             before.append(kept)
@@ -159,7 +160,7 @@ class ReduceOnlyKeeper:
             and (_trades_at_once(one) or not at_once)
         }
         beside = ZERO
-        for group in _linked([*others.values(), order]):
+        for group in linked([*others.values(), order]):
             most = self._largest(one for one in group if one is not order)
             # Of those it is linked to only one can fill: what is larger counts in its place.
             beside += max(ZERO, most - quantity) if group[-1] is order else most
@@ -222,7 +223,7 @@ class ReduceOnlyKeeper:
                 piles.setdefault(key, []).append(order)
         found: list[tuple[Order, Decimal]] = []
         for (_, position_id), pile in piles.items():
-            groups = _linked(pile)
+            groups = linked(pile)
             sizes = [self._largest(group) for group in groups]
             excess = sum(sizes, ZERO) - self._room(client, pile[0], position_id)
             for group, size in zip(reversed(groups), reversed(sizes), strict=True):
@@ -272,12 +273,7 @@ class ReduceOnlyKeeper:
         return parent is not None and not parent.filled_quantity
 
     def _position_of(self, client: ExecutionClient, order: Order) -> PositionId | None:
-        """Return the position an order is for, where a client keeps them apart."""
-        if client.order_management is not OrderManagement.HEDGING:
-            return None
-        parent_id = order.parent_order_id
-        parent = None if parent_id is None else self._cache.order(parent_id)
-        return order.position_id or (None if parent is None else parent.position_id)
+        return position_of(self._cache, client, order)
 
     def _room(
         self, client: ExecutionClient, order: Order, position_id: PositionId | None
@@ -290,6 +286,17 @@ class ReduceOnlyKeeper:
             position = None if position_id is None else self._cache.position(position_id)
             held = ZERO if position is None else position.signed_quantity
         return max(ZERO, -order.side.sign * held)
+
+
+def position_of(
+    cache: Cache, client: ExecutionClient, order: Order | OrderInitialized
+) -> PositionId | None:
+    """Return the position an order is for, where a client keeps them apart."""
+    if client.order_management is not OrderManagement.HEDGING:
+        return None
+    parent_id = order.terms.parent_order_id
+    parent = None if parent_id is None else cache.order(parent_id)
+    return order.position_id or (None if parent is None else parent.position_id)
 
 
 def _denied(
@@ -316,7 +323,7 @@ def _trades_at_once(order: Order) -> bool:
     return order.order_type is OrderType.MARKET and order.time_in_force not in _AUCTIONS
 
 
-def _linked(orders: Sequence[Order]) -> list[list[Order]]:
+def linked(orders: Sequence[Order]) -> list[list[Order]]:
     """Return orders in groups of which only one can fill, by the newest of each."""
     groups: list[list[Order]] = []
     for order in orders:

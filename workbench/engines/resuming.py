@@ -92,7 +92,6 @@ class Resumption:
             held: Which are held by now.
         """
         commands, self._commands = self._commands, []
-        count = 0
         seen: set[ClientOrderId] = set()
         for command in commands:
             group = self._group(command)
@@ -103,9 +102,8 @@ class Resumption:
                 if order is None or order.status not in _HELD:
                     continue
                 seen.add(order.client_order_id)
-                count += 1
                 reason = self._refusal(order, single, group, strategies)
-                yield Unheld(order, reason) if reason else self._held(order, single, group, count)
+                yield Unheld(order, reason) if reason else self._held(order, single, group)
         for order in self._cache.orders_emulated():
             if order.client_order_id not in seen and order.client_order_id not in held:
                 reason = "it was held here, and its client is gone or would be given it now"
@@ -148,13 +146,13 @@ class Resumption:
             return "it waited for what it would close, and the node ended before it could leave"
         return self._needs.refusal(single.order, group.client.capabilities, by)
 
-    def _held(self, order: Order, single: SubmitOrder, group: _Group, count: int) -> Held:
+    def _held(self, order: Order, single: SubmitOrder, group: _Group) -> Held:
         name = order.client_order_id
         by = group.watched.get(name)
         held = make_held(
             single,
             self._cache.require_instrument(order.instrument_id),
-            count,
+            0,
             by,
             () if by is None else group.rivals.get(name, ()),
             waits=by is None or self._links.is_held(name),

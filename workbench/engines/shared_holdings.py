@@ -1,53 +1,45 @@
 """Linked sales of what a cash account holds: one rests at the venue, the others wait here.
 
 A cash account has what it sells only once: a venue that does not know that two orders are linked
-refuses the second, though only one of them can fill. So of the linked sales (OCO, OUO) of a list
-whose links are followed on our side, one leaves, and the others are held as EMULATED, watching
-their triggers, a LIMIT its limit.
-
-Which one rests: the stop. It is what must not be missed: a node that died, or a loop that a cell
-keeps busy, does not watch, and a stop at the venue protects all the same. What a take-profit that
-waits here loses is its place in the book: it leaves once the market has reached its limit, and the
-stop is no more. Should the market turn before all of it has filled, and come to where the stop was,
-what is left is given the market's price instead, again and again until it is sold: that is watched
-here (of a STOP_MARKET or STOP_LIMIT at a venue that can change orders). Who would rather have it
-the other way round gives the stop an `emulation_trigger`: what is watched here anyway is held, and
-the take-profit rests. A `post_only` order could not leave once the market is there: it rests too.
+refuses the second, though only one of them can fill. So of the linked sales of a list whose links
+are followed on our side one leaves (`workbench.engines.linked_sales` says which), and the others
+are held as EMULATED, watching their triggers, a LIMIT its limit.
 
 When a held one's trigger is reached, what rests is cancelled first; the held one is released when
 the venue has confirmed that, for as much as its links have left it: a fill that came before shrinks
-it (OUO) or ends it (OCO). Where the venue refuses the cancel for good, it is watched again.
+it (OUO) or ends it (OCO). Where the venue refuses the cancel for good, it is watched again. Nothing
+is cancelled for what would be refused then: while trading is HALTED what rests stays, and what
+closes at the market (`workbench.engines.closing`) goes first.
 
-A node that goes on after another's end watches what waited, or lets it leave if what rested is over
-(`workbench.engines.resuming`); it does not watch for a stop whose place was taken before.
-
-A market order that only reduces goes before what rests to do so. Where both would sell the same it
-waits here too, until what is in its way has been cut back as far as it must, the newest first.
+What a take-profit that waits here loses is its place in the book: it leaves once the market has
+reached its limit, and the stop is no more. Should the market turn before all of it has filled, and
+come to where the stop was, what is left is given the market's price instead, again and again until
+it is sold: that is watched here (of a STOP_MARKET or STOP_LIMIT at a venue that can change orders;
+not by the next run, once this one is over). What ends without having sold what it took the place
+for is reported: nothing guards the rest then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from workbench.engines.cache import Cache
-from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import ExecutionClient
-from workbench.engines.emulation_needs import WATCHABLE, EmulationNeeds, trigger_type
+from workbench.engines.closing import Closings
+from workbench.engines.demands import Demands
+from workbench.engines.emulation_needs import EmulationNeeds, trigger_type
 from workbench.engines.held_orders import Held, Stage, watch_of
-from workbench.engines.reduce_only import age
-from workbench.engines.triggers import STOPS, TOUCHES, TRAILING, Watch
+from workbench.engines.linked_sales import held_beside, rivals_of
+from workbench.engines.triggers import STOPS, Watch
 from workbench.model.commands import SubmitOrder
-from workbench.model.enums import AccountType, ContingencyType, OrderSide, OrderType, TriggerType
-from workbench.model.events import OrderInitialized
+from workbench.model.enums import OrderStatus, OrderType, TriggerType
+from workbench.model.events import OrderEvent, OrderInitialized
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.instruments import Instrument
-from workbench.model.money import ZERO
 from workbench.model.orders import Order
-
-_SIBLINGS = (ContingencyType.OCO, ContingencyType.OUO)
 
 
 class StandIn(msgspec.Struct, eq=False):
@@ -74,9 +66,12 @@ class SharedHoldings:
         cache: What is known.
         needs: Knows the clients that commands are for.
         held: The orders that are held.
+        closings: Know what closes at the market.
         end: Ends an order, with the reason.
-        resize: Gives an order another quantity, with the reason.
-        is_ending: Whether an order's end was asked for, and not refused for good.
+        demands: What is asked of orders, and was not refused for good.
+
+    Attributes:
+        may_leave: Whether an order would be let out now, whatever the account has.
     """
 
     def __init__(
@@ -84,18 +79,22 @@ class SharedHoldings:
         cache: Cache,
         needs: EmulationNeeds,
         held: Mapping[ClientOrderId, Held],
+        closings: Closings,
         end: Callable[[ClientOrderId, str], None],
-        resize: Callable[[ClientOrderId, Decimal, str], None],
-        is_ending: Callable[[ClientOrderId], bool],
+        demands: Demands,
     ) -> None:
+        self.may_leave: Callable[[SubmitOrder], bool] = _always
         self._cache = cache
-        self._held = held
         self._needs = needs
+        self._held = held
+        self._closings = closings
         self._end = end
-        self._resize = resize
-        self._is_ending = is_ending
+        self._demands = demands
+        # Held ones that were ended just now; their books will say so.
         self._ended_here: set[ClientOrderId] = set()
-        self._stood_in: dict[ClientOrderId, StandIn] = {}
+        # What was ended for an order, while that is not over.
+        self._replaced: dict[ClientOrderId, list[ClientOrderId]] = {}
+        self._stood_in: dict[ClientOrderId, list[StandIn]] = {}
         self._waiting: dict[ClientOrderId, Decimal | None] = {}
 
     # What waits here
@@ -114,28 +113,21 @@ class SharedHoldings:
             for order in orders
             if (by := trigger_type(order, capabilities)) is not None
         }
-        if self._is_cash(client):
-            for group in _groups(orders):
-                found.update(_held_of(group, capabilities))
+        if self._needs.is_cash(client):
+            found.update(held_beside(orders, capabilities))
         return found
 
     def rivals(
         self, client: ExecutionClient, order: OrderInitialized, orders: Sequence[OrderInitialized]
     ) -> tuple[ClientOrderId, ...]:
         """Return the orders of a list that tie up the same, and must end before this one leaves."""
-        if not self._is_cash(client):
-            return ()
-        for group in _groups(orders):
-            names = [one.client_order_id for one in group]
-            if order.client_order_id in names:
-                return tuple(one for one in names if one != order.client_order_id)
-        return ()
-
-    def _is_cash(self, client: ExecutionClient) -> bool:
-        account = self._cache.account(client.account_id)
-        return account is not None and account.account_type is AccountType.CASH
+        return rivals_of(order, orders) if self._needs.is_cash(client) else ()
 
     # Taking the place of what rests
+
+    def is_kept_back(self, held: Held) -> bool:
+        """Return whether what rests is not to end for an order, which would not be let out."""
+        return bool(held.rivals) and not self.may_leave(held.command)
 
     def must_wait(self, held: Held, price: Decimal | None) -> bool:
         """Return whether something must end before an order leaves; it is asked to, then.
@@ -144,27 +136,34 @@ class SharedHoldings:
             held: Whose trigger was reached.
             price: By this price.
         """
+        if not held.rivals:
+            return False
+        is_closing = self._closings.is_under_way(held.definition)
+        if not (is_closing or self._clear(held)):
+            return False
+        held.stage = Stage.CLEARING
+        self._waiting[held.definition.client_order_id] = price
+        return True
+
+    def _clear(self, held: Held) -> bool:
+        """Ask what is in the way of an order to end; return whether it still works."""
         name = held.definition.client_order_id
         working = [one for one in held.rivals if self._works(one)]
-        if not working:
-            return False
         for one in working:
             if one in self._held:
                 self._ended_here.add(one)  # at once: nothing is to be confirmed
             self._end(one, f"{name}, which it is linked to, was triggered and takes its place")
-        if not any(self._works(one) for one in working):
-            return False
-        held.stage = Stage.CLEARING
-        self._waiting[name] = price
-        return True
+        self.replaces(held, working)
+        return any(self._works(one) for one in working)
+
+    def replaces(self, held: Held, names: Sequence[ClientOrderId]) -> None:
+        """Note what is ended for an order that is held."""
+        if names:
+            self._replaced.setdefault(held.definition.client_order_id, []).extend(names)
 
     def is_awaited(self, client_order_id: ClientOrderId) -> bool:
         """Return whether an order waits for the end of another one."""
-        return any(
-            client_order_id in held.rivals
-            for name in self._waiting
-            if (held := self._held.get(name)) is not None
-        )
+        return any(client_order_id in self._replaced.get(name, ()) for name in self._waiting)
 
     def settled(self) -> list[tuple[Held, Decimal | None]]:
         """Return the orders that wait no longer, each with the price that reached its trigger.
@@ -177,113 +176,24 @@ class SharedHoldings:
             held = self._held.get(name)
             if held is None or held.stage is not Stage.CLEARING:
                 del self._waiting[name]
-                continue
-            if held.watch is None:
-                working = [one.client_order_id for one, _ in self._beyond(held.command)]
-            else:
-                working = [one for one in held.rivals if self._works(one)]
-            if any(self._is_ending(one) for one in working):
-                continue
-            del self._waiting[name]
-            # What closes and is still in the way of others is for risk to refuse.
-            goes_on = working and held.watch is not None
-            held.stage = Stage.WATCHED if goes_on else Stage.RELEASING
-            found.append((held, price))
+            elif not self._closings.is_under_way(held.definition) and self._is_settled(held):
+                del self._waiting[name]
+                found.append((held, price))
         return found
 
-    # What became of the stop
-
-    def stand_ins(self, held: Held) -> list[StandIn]:
-        """Return what is to be watched for the stops whose place an order takes."""
-        client = self._needs.client(held.command)
-        if held.watch is None or client is None or not client.capabilities.amend:
-            return []
-        name, found = held.definition.client_order_id, list[StandIn]()
-        for rival in held.rivals:
-            order = self._cache.order(rival)
-            if order is None or order.order_type not in STOPS or not order.leaves_quantity:
-                continue
-            if not (order.is_closed or rival in self._ended_here):
-                continue  # it waits here, and is watched as what it is
-            definition = order.to_initialized()
-            by = definition.terms.trigger_type
-            if held.definition.order_type is OrderType.LIMIT:
-                watch = watch_of(definition, by, held.instrument)
-                found.append(StandIn(definition, held.instrument, watch, held.sequence, name))
-        self._stood_in.update((one.successor, one) for one in found)
-        return found
-
-    def stand_in_of(self, successor: ClientOrderId) -> StandIn | None:
-        """Return what stands in for the stop whose place an order took; once it is over."""
-        order = self._cache.order(successor)
-        if successor not in self._stood_in or order is None or not order.is_closed:
-            return None
-        return self._stood_in.pop(successor)
-
-    def turned(self, stand_in: StandIn, price: Decimal) -> tuple[ClientOrderId, Decimal] | None:
-        """Return the order that is to have the market's price, and that price; None if it has it.
-
-        Args:
-            stand_in: Whose trigger was reached.
-            price: By this price.
-        """
-        order = self._cache.order(stand_in.successor)
-        if order is None or not order.is_open or self._is_ending(order.client_order_id):
-            return None
-        if order.price is None or order.price <= price:
-            return None
-        return order.client_order_id, price
-
-    # Closing at the market
-
-    def is_in_the_way(self, command: SubmitOrder) -> bool:
-        """Return whether what rests ties up what an order would close at the market."""
-        return bool(self._beyond(command))
-
-    def make_room(self, held: Held) -> None:
-        """Have what rests cut back as far as it is in the way of an order that closes."""
-        name = held.definition.client_order_id
-        found = self._beyond(held.command)
-        held.stage = Stage.CLEARING
-        held.rivals = tuple(one.client_order_id for one, _ in found)
-        self._waiting[name] = None
-        client = self._needs.client(held.command)
-        amends = client is not None and client.capabilities.amend
-        for order, left in found:
-            reason = f"{name} closes what it would sell"
-            if left and amends and left >= (held.instrument.min_quantity or ZERO):
-                self._resize(order.client_order_id, order.filled_quantity + left, reason)
-            else:
-                self._end(order.client_order_id, reason)
-
-    def _beyond(self, command: SubmitOrder) -> list[tuple[Order, Decimal]]:
-        """Return what rests in the way of an order that closes, and what each may have left."""
-        order = command.order
-        if not (order.reduce_only and order.order_type is OrderType.MARKET):
-            return []
-        client = self._needs.client(command)
-        if client is None or client.capabilities.reduce_only or not self._is_cash(client):
-            return []
-        whose = order.strategy_id, client.account_id
-        instrument = self._cache.require_instrument(order.instrument_id)
-        book = self._cache.book(order.instrument_id, order.strategy_id)
-        resting = [
-            one
-            for one in {**book.open, **book.in_flight}.values()
-            if one.reduce_only
-            and one.side is order.side is OrderSide.SELL
-            and one.order_type is not OrderType.MARKET
-            and one.account_id == client.account_id
-        ]
-        excess = sum((one.leaves_quantity for one in resting), order.quantity)
-        excess -= self._cache.net_quantity(order.instrument_id, *whose)
-        found: list[tuple[Order, Decimal]] = []
-        for one in sorted(resting, key=age, reverse=True):
-            if excess > 0:
-                left = instrument.quantity(max(ZERO, one.leaves_quantity - excess))
-                excess -= one.leaves_quantity - left
-                found.append((one, left))
-        return found
+    def _is_settled(self, held: Held) -> bool:
+        """Return whether an order waits no longer, and give it its stage then."""
+        asked = self._replaced.get(held.definition.client_order_id, [])
+        working = [one for one in held.rivals if self._works(one)]
+        is_asked = all(one in asked or one in self._held for one in working)
+        if not (is_asked or self.is_kept_back(held)):
+            # It has waited for what closed at the market until now.
+            return not self._clear(held) and self._is_settled(held)
+        if any(one in self._demands for one in working):
+            return False
+        asked[:] = [one for one in asked if one not in working]
+        held.stage = Stage.WATCHED if working else Stage.RELEASING
+        return True
 
     def _works(self, name: ClientOrderId) -> bool:
         """Return whether an order is at the venue, or on its way there."""
@@ -295,43 +205,98 @@ class SharedHoldings:
             return True
         return held.stage is Stage.WAITING and held.watch is None
 
+    # What became of them
 
-def _groups(orders: Iterable[OrderInitialized]) -> list[list[OrderInitialized]]:
-    """Return the sales of a list that are linked to each other, in the order of the list."""
-    groups: list[list[OrderInitialized]] = []
-    for order in orders:
-        if order.side is not OrderSide.SELL or order.terms.contingency not in _SIBLINGS:
-            continue
-        mine = [group for group in groups if any(_are_linked(one, order) for one in group)]
-        groups = [group for group in groups if group not in mine]
-        groups.append([*(one for group in mine for one in group), order])
-    return [group for group in groups if len(group) > 1]
+    def forget(self, held: Held) -> None:
+        """Say nothing of what is ended for an order: its owner ends them all."""
+        self._replaced.pop(held.definition.client_order_id, None)
+
+    def on_event(self, event: OrderEvent) -> list[StandIn]:
+        """Note the end of an order, report what it leaves; return what need not stand in for it."""
+        key = event.client_order_id
+        if not (self._ended_here or self._replaced or self._stood_in):
+            return []
+        order = self._cache.order(key)
+        if order is None or not order.is_closed:
+            return []
+        self._ended_here.discard(key)
+        names = self._replaced.pop(key, None)
+        if names and order.leaves_quantity:
+            self._report(order, names)
+        return self._stood_in.pop(key, [])
+
+    def _report(self, order: Order, names: Sequence[ClientOrderId]) -> None:
+        """Report an order that ended, and so did what it took the place of."""
+        if order.status is OrderStatus.CANCELED and order.account_id is not None:
+            return  # whoever cancels what rests at the venue knows what else does
+        others = (self._cache.order(one) for one in names)
+        lost = [
+            one.client_order_id
+            for one in others
+            if one is not None
+            and one.leaves_quantity
+            and (one.status is OrderStatus.CANCELED or one.client_order_id in self._demands)
+        ]
+        if not lost or self._closings.is_under_way(order) or self._is_cared_for(order, lost):
+            return
+        why = f" ({order.reason})" if order.reason else ""
+        self._demands.fail(
+            order,
+            f"it is {order.status.value}{why}, and {', '.join(lost)} was cancelled for it: nothing"
+            f" guards {order.instrument_id} now",
+        )
+
+    def _is_cared_for(self, order: Order, lost: Sequence[ClientOrderId]) -> bool:
+        """Return whether nothing is left to reduce, or another linked order sells it."""
+        instrument = self._cache.require_instrument(order.instrument_id)
+        held = self._cache.net_quantity(order.instrument_id, order.strategy_id)
+        linked = (self._cache.order(one) for one in order.linked_order_ids if one not in lost)
+        return (order.reduce_only and held < instrument.quantity_increment) or any(
+            one is not None and (one.status is OrderStatus.FILLED or not one.is_closed)
+            for one in linked
+        )
+
+    # What stands in for the stop
+
+    def stand_ins(self, held: Held) -> list[StandIn]:
+        """Return what is to be watched for the stops whose place an order takes."""
+        name = held.definition.client_order_id
+        names = self._replaced.get(name)
+        if not names or held.definition.order_type is not OrderType.LIMIT:
+            return []
+        client = self._needs.client(held.command)
+        if client is None or not client.capabilities.amend:
+            return []
+        found: list[StandIn] = []
+        for one in names:
+            order = self._cache.order(one)
+            if order is None or order.order_type not in STOPS or not order.leaves_quantity:
+                continue
+            definition = order.to_initialized()
+            watch = watch_of(definition, definition.terms.trigger_type, held.instrument)
+            found.append(StandIn(definition, held.instrument, watch, held.sequence, name))
+        if found:
+            self._stood_in[name] = found
+        return found
+
+    def standing_in(self, successor: ClientOrderId) -> Sequence[StandIn]:
+        """Return what stands in for the stops whose place an order took."""
+        return self._stood_in.get(successor, ())
+
+    def turned(self, stand_in: StandIn, price: Decimal) -> tuple[ClientOrderId, Decimal] | None:
+        """Return the order that is to have the market's price, and that price; None if it has it.
+
+        Args:
+            stand_in: Whose trigger was reached.
+            price: By this price.
+        """
+        order = self._cache.order(stand_in.successor)
+        if order is None or not order.is_open or order.client_order_id in self._demands:
+            return None
+        if order.price is None or order.price <= price:
+            return None
+        return order.client_order_id, price
 
 
-def _are_linked(one: OrderInitialized, other: OrderInitialized) -> bool:
-    return one.instrument_id == other.instrument_id and (
-        other.client_order_id in one.terms.linked_order_ids
-        or one.client_order_id in other.terms.linked_order_ids
-    )
-
-
-def _held_of(
-    group: Sequence[OrderInitialized], capabilities: Capabilities
-) -> dict[ClientOrderId, TriggerType]:
-    """Return which of linked sales wait beside the one that rests."""
-    leaving = [order for order in group if trigger_type(order, capabilities) is None]
-    resting = [one for one in leaving if one.post_only or one.order_type not in WATCHABLE]
-    if not resting and leaving:
-        resting = [min(leaving, key=_rank)]
-    return {
-        one.client_order_id: one.terms.trigger_type
-        for one in leaving
-        if not any(one is other for other in resting)
-    }
-
-
-def _rank(order: OrderInitialized) -> int:
-    """Return what rests first: the lowest, of equal ones the first of the list."""
-    if order.order_type in STOPS or order.order_type in TRAILING:
-        return 0
-    return 2 if order.order_type in TOUCHES else 1
+def _always(_: SubmitOrder) -> bool:
+    return True

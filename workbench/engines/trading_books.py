@@ -44,6 +44,13 @@ class TradingBook:
         elif self.emulated:
             self.emulated.pop(key, None)
 
+    def working(self) -> Iterator[Order]:
+        """Go through the working orders."""
+        yield from self.initialized.values()
+        yield from self.emulated.values()
+        yield from self.in_flight.values()
+        yield from self.open.values()
+
 
 class TradingBooks:
     """A book for each pair of instrument and strategy that ever traded.

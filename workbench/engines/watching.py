@@ -25,8 +25,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from workbench.engines.cache import Cache, Market
+from workbench.engines.cache import Cache
 from workbench.engines.feeds import ORDER_EMULATOR, Route
+from workbench.engines.market import Market
 from workbench.engines.triggers import Prices, Watch, nearest_first
 from workbench.model.commands import DataKind, Subscribe, Unsubscribe
 from workbench.model.data import Bar, BarType, DataGap, MarkPrice, Quote, Trade
@@ -160,11 +161,13 @@ class MarketWatch:
         self._keep(order, watch)
 
     def resume(self, order: Watched) -> None:
-        """Watch an order's trigger again, at the prices that come."""
+        """Watch an order's trigger, unless it is watched, at the prices that come."""
         watch = order.watch
         assert watch is not None
-        order.since_ns = self._clock.timestamp_ns()
-        self._keep(order, watch)
+        book = self._books.get(order.instrument.id)
+        if book is None or order.definition.client_order_id not in book.orders:
+            order.since_ns = self._clock.timestamp_ns()
+            self._keep(order, watch)
 
     def look(self, order: Watched) -> None:
         """See whether an order whose trigger was moved is reached already."""

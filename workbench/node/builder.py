@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import localcontext
 from typing import TypeVar
 
@@ -41,6 +41,36 @@ MakeClock = Callable[[Callable[[TimeEvent], None]], LiveClock]
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a node is made of, each in the order it was added.
+
+    Attributes:
+        data_factories: Make its data clients.
+        exec_factories: Make its execution clients.
+        promotable: Those of them that make a client of a real account which no order reaches
+            without a promotion.
+        actors: Its strategies and actors.
+        shadows: Simulated venues that look on beside the real ones.
+    """
+
+    data_factories: list[DataClientFactory] = field(default_factory=list[DataClientFactory])
+    exec_factories: list[ExecClientFactory] = field(default_factory=list[ExecClientFactory])
+    promotable: list[ExecClientFactory] = field(default_factory=list[ExecClientFactory])
+    actors: list[Actor] = field(default_factory=list[Actor])
+    shadows: list[SimulatedVenue] = field(default_factory=list[SimulatedVenue])
+
+    def copy(self) -> Parts:
+        """Return the same parts, for another node."""
+        return Parts(
+            list(self.data_factories),
+            list(self.exec_factories),
+            list(self.promotable),
+            list(self.actors),
+            list(self.shadows),
+        )
+
+
+@dataclass(frozen=True)
 class Built:
     """What a node runs.
 
@@ -61,13 +91,9 @@ class Built:
 
 def build(
     config: TradingNodeConfig,
-    data_factories: Sequence[DataClientFactory],
-    exec_factories: Sequence[ExecClientFactory],
-    actors: Sequence[Actor],
+    parts: Parts,
     on_shutdown: Callable[[ShutdownSystem], None],
     open_journal: OpenJournal = Journal.open,
-    shadows: Sequence[SimulatedVenue] = (),
-    promotable: Sequence[ExecClientFactory] = (),
     make_clock: MakeClock = LiveClock,
 ) -> Built:
     """Put a node's parts together; the runner's senders are bound only meanwhile.
@@ -93,12 +119,12 @@ def build(
             _warn(core)
             if journaling is not None:
                 journaling.attach(core)
-            _add_clients(core, clock, data_factories, exec_factories, journaling)
-            _guard(core, [exec_factories.index(factory) for factory in promotable])
+            _add_clients(core, clock, parts, journaling)
+            _guard(core, [parts.exec_factories.index(factory) for factory in parts.promotable])
             _take_over(core, config, journaling)
-            for actor in actors:
+            for actor in parts.actors:
                 core.add_actor(actor)
-            shadow = _shadow(core, shadows)
+            shadow = _shadow(core, parts.shadows)
             if journaling is not None:
                 journaling.follow()
     except BaseException:
@@ -149,8 +175,7 @@ def _warn(core: TradingCore) -> None:
 def _add_clients(
     core: TradingCore,
     clock: LiveClock | SimulatedClock,
-    data_factories: Sequence[DataClientFactory],
-    exec_factories: Sequence[ExecClientFactory],
+    parts: Parts,
     journaling: Journaling | None,
 ) -> None:
     def shutdown(reason: str) -> None:
@@ -163,12 +188,12 @@ def _add_clients(
         clock, core.dispatcher.channels, core.senders, see_data, shutdown, journal
     )
     found: list[DataClient] = []
-    for factory in data_factories:
+    for factory in parts.data_factories:
         client = _client(factory, factory(context), DataClient)
         _refuse_second_replay(client, found)
         found.append(client)
         core.data.add_client(client if journaling is None else journaling.heard(client))
-    for exec_factory in exec_factories:
+    for exec_factory in parts.exec_factories:
         made = _client(exec_factory, exec_factory(context), ExecutionClient)
         if journaling is None and not made.is_simulated:
             raise ConfigError(

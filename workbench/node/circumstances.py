@@ -37,8 +37,8 @@ from workbench.runtime.channels import Channel
 from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.handling import Handling
 from workbench.sim.client import SimulatedExecutionClient
-from workbench.trading.actor import ROOTS, Actor
-from workbench.trading.fingerprints import fingerprint
+from workbench.trading.actor import Actor
+from workbench.trading.code_identity import code_parts, short_fingerprint
 from workbench.trading.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Circumstances:
         core.log.followers.append(self._on_record)
         self.made = [(type(actor), dict(actor.parameters)) for actor in core.actors]
         for actor in core.actors:
-            self.codes[fingerprint(type(actor), ROOTS)] = type(actor)
+            self.codes[short_fingerprint(type(actor))] = type(actor)
 
     def _on_actor(self, what: str, actor: Actor | None) -> None:
         if actor is None:
@@ -152,7 +152,7 @@ class Circumstances:
         self._routes = self._all_routes()
 
     def _entered(self) -> None:
-        self._note_routes()
+        self.note_routes()
         counts = self._count()
         if counts != self._counts:
             self._note_counts(counts)
@@ -193,7 +193,8 @@ class Circumstances:
             guarded=tuple(sorted(routes.guarded)),
         )
 
-    def _note_routes(self) -> None:
+    def note_routes(self) -> None:
+        """Note the routes, if they are others; called too where one changes inside a message."""
         now = self._all_routes()
         if now != self._routes:
             self._routes = now
@@ -327,7 +328,8 @@ def _started(actor: Actor, requests: int) -> StrategyStarted:
     return StrategyStarted(
         strategy_id=actor.component_id,
         class_name=type(actor).__name__,
-        fingerprint=fingerprint(type(actor), ROOTS),
+        fingerprint=short_fingerprint(type(actor)),
+        parts=code_parts(type(actor)),
         parameters={name: repr(value) for name, value in actor.parameters.items()},
         trades=isinstance(actor, Strategy),
         requests=requests,

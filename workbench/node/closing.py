@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterable
 
 from workbench.model.errors import StrategyError
@@ -69,3 +70,19 @@ def dispose_of(actors: Iterable[Actor], core: TradingCore | None) -> list[Strate
             except StrategyError as error:
                 errors.append(error)
     return errors
+
+
+def raise_first(errors: Iterable[StrategyError]) -> None:
+    """Raise the first of some errors, with the others as notes; do nothing if there is none.
+
+    To an exception that is on its way out already all of them become notes: it is never hidden.
+    """
+    on_its_way = sys.exc_info()[1]
+    first: BaseException | None = on_its_way
+    for error in errors:
+        if first is None:
+            first = error
+        elif error is not first:
+            first.add_note(f"When the node was disposed of: {error}")
+    if on_its_way is None and first is not None:
+        raise first

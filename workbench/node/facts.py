@@ -11,8 +11,8 @@ from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.events import LoopStalled, OrderEvent
 from workbench.model.identifiers import AccountId
 from workbench.node import frames
+from workbench.node.builder import Parts
 from workbench.node.circumstances import Circumstances
-from workbench.node.clients import ExecClientFactory
 from workbench.node.config import TradingNodeConfig
 from workbench.node.destinations import real_accounts
 from workbench.node.journal import Journal, JournalView
@@ -42,9 +42,7 @@ class NodeFacts(NodeFrames):
 
     config: TradingNodeConfig
     _lifecycle: Lifecycle[NodeState, NodeTrigger]
-    _exec_factories: list[ExecClientFactory]
-    _promotable: list[ExecClientFactory]
-    _actors: list[Actor]
+    _parts: Parts
     _core: TradingCore | None
     _session: Session | None
     _snapshots: Snapshots
@@ -92,14 +90,19 @@ class NodeFacts(NodeFrames):
     @property
     def strategies(self) -> list[Actor]:
         """Return its strategies and actors."""
-        return list(self._actors)
+        return list(self._parts.actors)
 
     @property
     def is_live(self) -> bool:
-        """Return whether its orders may reach a real venue, not only a simulated exchange."""
+        """Return whether its orders may reach a real venue, not only a simulated exchange.
+
+        What a demotion has left open at one is not asked here: the node's text, its dashboard and
+        `snapshot().strategies` name it.
+        """
         core = self._core
         if core is None:
-            ways = [one for one in self._exec_factories if one not in self._promotable]
+            parts = self._parts
+            ways = [one for one in parts.exec_factories if one not in parts.promotable]
             # A factory that does not say so is taken for one of a real venue.
             return not all(getattr(way, "is_simulated", False) for way in ways)
         guarded = core.routes.guarded

@@ -1,11 +1,16 @@
-"""How failures of clients are put into words."""
+"""What a node must outlive, and how failures of clients are put into words."""
 
 from __future__ import annotations
 
 from workbench.engines.clients import DataClient, ExecutionClient
-from workbench.model.errors import ClientError
+from workbench.model.errors import CALLBACK_FAILURES, ClientError
 
 Client = DataClient | ExecutionClient
+
+# The loop passes an interrupt on to the host by itself. GeneratorExit is not among these: after it
+# nothing can be awaited.
+FAILURES = (*CALLBACK_FAILURES, KeyboardInterrupt, SystemExit)
+"""What a callback or client may raise and the node must outlive."""
 
 
 def describe(error: BaseException) -> str:

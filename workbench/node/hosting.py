@@ -212,6 +212,12 @@ class Host:
         return self._thread is not None
 
     @property
+    def has_lost_loop(self) -> bool:
+        """Return whether the loop was closed before it had stopped."""
+        loop = self._session.loop
+        return loop is not None and loop.is_closed() and not self.stopped.is_set()
+
+    @property
     def loop_state(self) -> str:
         """Return what became of its loop."""
         loop = self._session.loop

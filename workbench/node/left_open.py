@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.engines.cache import Cache
 from workbench.model.orders import Order
+from workbench.model.positions import Position
 
 
 def working_orders(cache: Cache) -> list[Order]:
@@ -19,6 +20,22 @@ def left_open(cache: Cache) -> list[str]:
         for p in cache.positions_open()
     ]
     return lines
+
+
+def left_at(cache: Cache, strategy_id: str, account_id: str) -> list[str]:
+    """Return what a strategy has open at an account, a sentence each."""
+    orders = _each_once(
+        *cache.orders_open(strategy_id=strategy_id),
+        *cache.orders_in_flight(strategy_id=strategy_id),
+    )
+    held = cache.positions_open(strategy_id=strategy_id)
+    lines = [order_left(order) for order in orders if order.account_id == account_id]
+    return lines + [position_left(one) for one in held if one.account_id == account_id]
+
+
+def position_left(position: Position) -> str:
+    """Return a position that is held as a sentence."""
+    return f"position {position.signed_quantity} {position.instrument_id}"
 
 
 def order_left(order: Order) -> str:

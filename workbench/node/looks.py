@@ -8,6 +8,7 @@ from workbench.model.display import fitted, pairs_html
 from workbench.model.enums import TradingState
 from workbench.node.destinations import destinations
 from workbench.node.phases import NodePhase
+from workbench.node.snapshots import DestinationRow
 from workbench.runtime.lifecycle import NodeState
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 300  # characters of one value: a fault may quote a whole event
 _MOST_LINES = 10
+_MOST_LEFT = 3
 
 
 def to_text(node: TradingNode) -> str:
@@ -69,10 +71,15 @@ def _ways(node: TradingNode) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for actor in node.strategies:
         ways = destinations(node.core, actor)
-        texts = (f"{one.text} ({one.refusal})" if one.refusal else one.text for one in ways)
         if ways:
-            found.append((str(actor.component_id), ", ".join(texts)))
+            found.append((str(actor.component_id), ", ".join(map(_way, ways))))
     return found
+
+
+def _way(one: DestinationRow) -> str:
+    more = f"; and {len(one.left) - _MOST_LEFT} more" if len(one.left) > _MOST_LEFT else ""
+    said = f"left open: {'; '.join(one.left[:_MOST_LEFT])}{more}" if one.left else one.refusal
+    return f"{one.text} ({said})" if said else one.text
 
 
 def _short(ways: list[tuple[str, str]]) -> str:

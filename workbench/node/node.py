@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from workbench.model.commands import ShutdownSystem
 from workbench.model.enums import TradingState, parse_enum
-from workbench.model.errors import (
-    ConfigError,
-    LifecycleError,
-    WorkbenchError,
-)
+from workbench.model.errors import ConfigError, LifecycleError, WorkbenchError
 from workbench.node import looks, showing
-from workbench.node.builder import MakeClock, build
-from workbench.node.clients import DataClientFactory, ExecClientFactory
-from workbench.node.closing import dispose_of
+from workbench.node.builder import MakeClock, Parts, build
+from workbench.node.closing import dispose_of, raise_first
 from workbench.node.config import TradingNodeConfig
 from workbench.node.hosting import Host, exactly
 from workbench.node.journal import Journal
@@ -39,7 +33,6 @@ from workbench.node.views import NodeViews
 from workbench.node.waiting import is_loop_running
 from workbench.runtime.clock import LiveClock
 from workbench.runtime.lifecycle import NODE_TRANSITIONS, Lifecycle, NodeState, NodeTrigger
-from workbench.sim.venue import SimulatedVenue
 from workbench.trading.actor import Actor
 from workbench.trading.core import TradingCore
 
@@ -82,11 +75,7 @@ class TradingNode(NodePromotions, NodeParts):
         # Several threads may move it: each move is one step under the lock.
         self._lifecycle = Lifecycle("node", NODE_TRANSITIONS, NodeState.CREATED)
         self._lock = threading.RLock()
-        self._data_factories: list[DataClientFactory] = []
-        self._exec_factories: list[ExecClientFactory] = []
-        self._promotable: list[ExecClientFactory] = []
-        self._shadows: list[SimulatedVenue] = []
-        self._actors: list[Actor] = []
+        self._parts = Parts()
         self._listeners = Listeners()
         self._core: TradingCore | None = None
         self._session: Session | None = None
@@ -147,14 +136,10 @@ class TradingNode(NodePromotions, NodeParts):
         self._check(NodeTrigger.BUILD)
         built = build(
             self.config,
-            self._data_factories,
-            self._exec_factories,
-            self._actors,
+            self._parts,
             self._on_shutdown,
             self._open_journal,
-            self._shadows,
-            self._promotable,
-            make_clock=self._make_clock,
+            self._make_clock,
         )
         session = Session(self.config, built, self._on_phase, self.serial)
         promoting = Promoting(self.config, built, session)
@@ -222,7 +207,7 @@ class TradingNode(NodePromotions, NodeParts):
     def _begin(self) -> Host:
         self._check(NodeTrigger.RUN)
         core = self.core
-        for actor in self._actors:
+        for actor in self._parts.actors:
             if actor.core is not core:
                 raise LifecycleError(
                     f"{actor!r} has become part of another node or backtest since this node was"
@@ -304,8 +289,7 @@ class TradingNode(NodePromotions, NodeParts):
         if session is None:
             return
         session.request_stop(within_s)
-        is_over = self._host is None or self._host.stopped.is_set()
-        if session.loop is not None and session.loop.is_closed() and not is_over:
+        if self._host is not None and self._host.has_lost_loop:
             session.note(
                 WorkbenchError(
                     "the loop the node ran on was closed before the node had stopped; its clients"
@@ -347,7 +331,7 @@ class TradingNode(NodePromotions, NodeParts):
             if self._host is not None:
                 self._host.wait(self.config.timeout_disconnection_s)
         self._check(NodeTrigger.DISPOSE)
-        errors = dispose_of(self._actors, self._core)
+        errors = dispose_of(self._parts.actors, self._core)
         if self._journaling is not None:
             self._journaling.close()
         if self._host is not None:
@@ -356,13 +340,7 @@ class TradingNode(NodePromotions, NodeParts):
         self._snapshots.end()
         state = "never run" if self._host is None else self._host.loop_state
         _log.info("node %s disposed; loop: %s", self.config.trader_id, state)
-        on_its_way = sys.exc_info()[1]
-        first = on_its_way or next(iter(errors), None)
-        for error in errors:
-            if first is not None and error is not first:
-                first.add_note(f"When the node was disposed of: {error}")
-        if on_its_way is None and first is not None:
-            raise first
+        raise_first(errors)
 
     def reset(self) -> TradingNode:
         """Stop if it runs, dispose of it, and return an equal new node, ready to be built.
@@ -391,11 +369,7 @@ class TradingNode(NodePromotions, NodeParts):
     def _renewed(self) -> TradingNode:
         self.dispose()
         made = type(self)(self.config, open_journal=self._open_journal, make_clock=self._make_clock)
-        made._data_factories.extend(self._data_factories)
-        made._exec_factories.extend(self._exec_factories)
-        made._promotable.extend(self._promotable)
-        made._shadows.extend(self._shadows)
-        made._actors.extend(self._actors)
+        made._parts = self._parts.copy()
         return made
 
     # Reaching in

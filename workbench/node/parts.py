@@ -21,8 +21,6 @@ _ANSWER_S = 10.0
 class NodeParts(NodeFacts):
     """How a node is put together, and what its shadow has seen."""
 
-    _data_factories: list[DataClientFactory]
-    _shadows: list[SimulatedVenue]
     _shadow: Shadow | None
     _host: Host | None
 
@@ -33,7 +31,7 @@ class NodeParts(NodeFacts):
             LifecycleError: If the node is built.
         """
         self._must_be_created("add a data client factory to")
-        self._data_factories.append(_callable(factory, "a data client factory"))
+        self._parts.data_factories.append(_callable(factory, "a data client factory"))
 
     def add_exec_client_factory(
         self, factory: ExecClientFactory, *, promotable: bool = False
@@ -49,9 +47,9 @@ class NodeParts(NodeFacts):
             LifecycleError: If the node is built.
         """
         self._must_be_created("add an execution client factory to")
-        self._exec_factories.append(_callable(factory, "an execution client factory"))
+        self._parts.exec_factories.append(_callable(factory, "an execution client factory"))
         if promotable:
-            self._promotable.append(factory)
+            self._parts.promotable.append(factory)
 
     def add_shadow(self, venue: SimulatedVenue) -> None:
         """Run a simulated venue beside the real one of its name, on the same data and orders.
@@ -65,7 +63,7 @@ class NodeParts(NodeFacts):
         self._must_be_created("add a shadow to")
         if not isinstance(venue, SimulatedVenue):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"a shadow is a wb.SimulatedVenue(name=VENUE); got {venue!r}")
-        self._shadows.append(venue)
+        self._parts.shadows.append(venue)
 
     def add_strategy(self, strategy: Actor) -> None:
         """Add a strategy or actor; the same object may have been in a backtest before.
@@ -79,11 +77,11 @@ class NodeParts(NodeFacts):
             raise ConfigError(f"pass an object, {strategy.__name__}(...), not the class")
         if not isinstance(strategy, Actor):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"a strategy is a wb.Strategy or wb.Actor; got {strategy!r}")
-        if any(strategy is one for one in self._actors):
+        if any(strategy is one for one in self._parts.actors):
             raise ConfigError(
                 f"{strategy!r} was added already; make another object for a second one"
             )
-        self._actors.append(strategy)
+        self._parts.actors.append(strategy)
 
     def _must_be_created(self, what: str) -> None:
         if self.state is not NodeState.CREATED:
@@ -103,7 +101,7 @@ class NodeParts(NodeFacts):
             LifecycleError: If it is not built yet.
             ThreadError: If the node's loop does not answer within ten seconds.
         """
-        if not self._shadows:
+        if not self._parts.shadows:
             raise ConfigError(
                 "this node has no shadow; make it with shadow=True, or node.add_shadow(...) before"
                 " it is built"

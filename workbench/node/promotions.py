@@ -182,7 +182,7 @@ class NodePromotions(NodeFacts):
     def _demote_unbuilt(self, strategy: Actor | str | None) -> DemotionReport:
         names = {
             str(id(actor)): f"{type(actor).__name__}-{number:03d}"
-            for number, actor in enumerate(self._actors, start=1)
+            for number, actor in enumerate(self._parts.actors, start=1)
         }
         which = names.get(str(id(strategy))) if isinstance(strategy, Actor) else strategy
         path = journal_path(self.config)

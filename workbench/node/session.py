@@ -12,24 +12,21 @@ from decimal import localcontext
 from typing import Any
 
 from workbench.model.error_display import report
-from workbench.model.errors import (
-    CALLBACK_FAILURES,
-    ClientError,
-    StrategyError,
-    WorkbenchError,
-)
+from workbench.model.errors import ClientError, StrategyError
 from workbench.model.events import LoopStalled
 from workbench.model.money import MONEY_CONTEXT
 from workbench.node.builder import Built
 from workbench.node.closing import disconnect_all
 from workbench.node.config import TradingNodeConfig
-from workbench.node.faults import Client, client_error
+from workbench.node.draining import Draining
+from workbench.node.faults import FAILURES, Client, client_error
 from workbench.node.left_open import left_open
 from workbench.node.log_tail import running_node
 from workbench.node.phases import NodePhase
 from workbench.node.reconciliation import Reconciliation, ReconciliationError
+from workbench.node.session_tasks import SessionTasks
 from workbench.node.stalls import Stalls
-from workbench.node.waiting import Deadline, end_tasks, retrieve, wait_until
+from workbench.node.waiting import Deadline, end_tasks, retrieve
 from workbench.runtime.clock import LiveClock
 from workbench.runtime.handling import Handling
 from workbench.runtime.runner import Pump
@@ -40,10 +37,6 @@ NOT_LEFT = "the node stopped before the rate let it leave"
 """Why an order is denied that still waits for the rate when a node ends."""
 _KILL_S = 10.0  # against hanging: a KILL's report is settled before that
 _MORE_S = 1.0
-
-# What a callback or client may raise and the node must outlive: the loop passes an interrupt on to
-# the host by itself. GeneratorExit is not among these: after it nothing can be awaited.
-_FAILURES = (*CALLBACK_FAILURES, KeyboardInterrupt, SystemExit)
 
 
 def _nothing() -> None:
@@ -109,7 +102,6 @@ class Session:
         self._serial = serial
         self._stop = built.runner.handle()
         self._stop_by = math.inf
-        self._budget_ns = int(config.budget_s * 1e9)
         self._stalls = Stalls(config, core)
         self._is_live = isinstance(core.clock, LiveClock)
         self._pump = Pump(
@@ -124,9 +116,12 @@ class Session:
         if built.journaling is not None and built.journaling.circumstances is not None:
             built.journaling.circumstances.watch(self.handling)
             self._stalls.tell_fresh(built.journaling.circumstances.fresh)
-        self._own: set[asyncio.Task[Any]] = set()
-        self._streams: dict[asyncio.Task[None], Client] = {}
-        self._lanes: list[asyncio.Task[None]] = []
+        self._draining = Draining(
+            core.dispatcher, self.handling, config.budget_s, self._before_slice, self.note
+        )
+        self._tasks = SessionTasks(
+            core, self._stop, self.note, lambda: self._within(config.timeout_disconnection_s)
+        )
 
     @property
     def stale(self) -> list[str]:
@@ -146,16 +141,7 @@ class Session:
     @property
     def is_inside(self) -> bool:
         """Return whether this is called from one of the node's own tasks, by a callback say."""
-        try:
-            return asyncio.current_task() in self._own
-        except RuntimeError:
-            return False
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=f"workbench {name}")
-        self._own.add(task)
-        task.add_done_callback(self._own.discard)
-        return task
+        return self._tasks.is_inside
 
     def request_stop(self, within_s: float | None = None) -> None:
         """Ask for a graceful stop, in whichever phase; callable from any thread.
@@ -192,9 +178,7 @@ class Session:
         """
         loop = asyncio.get_running_loop()
         self.loop, self.thread = loop, threading.get_ident()
-        main = asyncio.current_task()
-        if main is not None:
-            self._own.add(main)
+        self._tasks.adopt_current()
         self._core.own_thread()
         self.begun.set()
         if isinstance(self._core.clock, LiveClock):
@@ -212,12 +196,12 @@ class Session:
                     pass
                 except asyncio.CancelledError:
                     cancelled = True
-                except _FAILURES as error:
+                except FAILURES as error:
                     self.note(error)
                 cancelled = await self._shut_down() or cancelled
         finally:
             self._close()
-            self._own.clear()
+            self._tasks.forget()
             running_node.reset(token)
         if cancelled:
             raise asyncio.CancelledError
@@ -309,13 +293,9 @@ class Session:
             raise ReconciliationError(
                 f"{reconciliation.asking} did not say what it holds within {limit_s:g} s"
             )
-        while self._drain_some():
+        while self._draining.drain():
             self.before_all()  # a KILL cut it short
         reconciliation.compare()
-
-    def _drain_some(self) -> bool:
-        with self.handling:
-            return self._core.dispatcher.drain()
 
     async def _while_flushing(self, work: Coroutine[Any, Any, None], limit_s: float) -> bool:
         """Do start-up work; meanwhile data events are handled before data commands, then the rest.
@@ -323,7 +303,7 @@ class Session:
         Returns:
             Whether the work was done within the limit; else it was broken off.
         """
-        task = self._spawn(work, self.phase.value)
+        task = self._tasks.spawn(work, self.phase.value)
         deadline = self._now_s() + limit_s
         try:
             while not task.done() and self._now_s() < deadline:
@@ -341,11 +321,7 @@ class Session:
 
     def _flush_once(self) -> bool:
         """Handle what waits, for one budget of time; return whether there may be more."""
-        self._before_slice()
-        dispatcher = self._core.dispatcher
-        with self.handling:
-            more = dispatcher.flush_slice(self._budget_ns, time.perf_counter_ns)
-            more = more or dispatcher.drain()
+        more = self._draining.flush_slice()
         self._check_stop()
         return more
 
@@ -353,45 +329,9 @@ class Session:
 
     async def _run_tasks(self) -> None:
         """Run lanes, streams and the pump until a stop or the first failure."""
-        core = self._core
-        self._lanes = [self._spawn(lane.run(), f"lane {lane.name.value}") for lane in core.lanes]
-        self._streams = {
-            self._spawn(c.run(), f"stream {c.client_id}"): c for c in core.data.clients
-        }
+        self._tasks.begin()
         self._enter(NodePhase.RUNNING)
-        pump = self._spawn(self._pump.run(), "pump")
-        waiting: set[asyncio.Task[None]] = {pump, *self._streams}
-        try:
-            while not pump.done() and not self.faults:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if pump in done:
-                    self._note_pump(pump)
-                self._note_ended(done)
-        finally:
-            if not pump.done():
-                await end_tasks([pump], self._within(self._config.timeout_disconnection_s))
-            else:
-                self._note_pump(pump)
-
-    def _note_pump(self, pump: asyncio.Task[None]) -> None:
-        """Note how the pump ended, if it has; a strategy's failure comes before a stream's."""
-        if pump.cancelled():
-            if not self._stop.is_stopped and not self._is_cancelled():
-                self.note(WorkbenchError("a callback broke off the handling of messages"))
-        elif pump.done() and (error := pump.exception()) is not None:
-            self.note(error)
-
-    def _is_cancelled(self) -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-
-    def _note_ended(self, tasks: set[asyncio.Task[None]]) -> None:
-        for task in [task for task in self._streams if task in tasks]:
-            client = self._streams.pop(task)
-            if task.cancelled():
-                self.note(client_error(client, "broke off its stream"))
-            elif (error := task.exception()) is not None:
-                self.note(client_error(client, "failed while streaming", error))
+        await self._tasks.run(self._pump.run(), lambda: bool(self.faults))
 
     def _before_slice(self) -> None:
         self.before_all()
@@ -417,14 +357,14 @@ class Session:
             self._handle_residual,
             self._disconnect,
             self._drain,
-            self._end_lanes,
+            self._tasks.end_lanes,
             self._end_journal,
         ):
             try:
                 await step()
             except asyncio.CancelledError:
                 cancelled = True
-            except _FAILURES as error:
+            except FAILURES as error:
                 self.note(error)
         return cancelled
 
@@ -434,12 +374,12 @@ class Session:
         self.before_all()
         if not self._is_live:
             # Data that was not taken has not happened yet.
-            await self._end_streams()
+            self.disconnect_failures += await self._tasks.end_streams()
             core.dispatcher.channels.data_events.drop_waiting()
-        self._limit(self._config.delay_post_stop_s)
+        self._draining.limit(self._config.delay_post_stop_s)
         if not self.faults:
             # A strategy sees what it caused before it is stopped, as in a backtest.
-            self._keep_on(core.dispatcher.drain)
+            self._draining.keep_on(core.dispatcher.drain)
             self.before_all()  # a KILL may have cut that short
         while True:
             try:
@@ -448,23 +388,8 @@ class Session:
                 for error in errors:
                     self.note(error)
                 return
-            except _FAILURES as error:
+            except FAILURES as error:
                 # Each one takes out an actor or a message: the rest still gets its turn.
-                self.note(error)
-
-    def _limit(self, limit_s: float) -> None:
-        """Handle at most so long at once, whatever a strategy answers to each answer it gets."""
-        end = time.monotonic() + limit_s  # the loop's own clock stands still meanwhile
-        self._core.dispatcher.limit(lambda: time.monotonic() >= end)
-
-    def _keep_on(self, handle: Callable[[], object]) -> None:
-        """Handle messages; one that fails does not keep the rest from being handled."""
-        while True:
-            try:
-                with self.handling:
-                    handle()
-                return
-            except _FAILURES as error:
                 self.note(error)
 
     async def _handle_residual(self) -> None:
@@ -477,18 +402,12 @@ class Session:
         time_moves = self._time
         if time_moves is not None:
             # No data moves simulated time any more: what is on its way arrives, as in a backtest.
-            self._keep_on(lambda: time_moves.run_on(lambda: core.is_awaiting))
+            self._draining.keep_on(lambda: time_moves.run_on(lambda: core.is_awaiting))
         deadline = self._within(self._config.delay_post_stop_s)
         last = self._within(self._config.delay_post_stop_s + _KILL_S)
         try:
             while True:
-                self._before_slice()
-                try:
-                    with self.handling:
-                        more = core.dispatcher.run_slice(self._budget_ns, time.perf_counter_ns)
-                except _FAILURES as error:
-                    self.note(error)
-                    more = True
+                more = self._draining.run_slice()
                 # Simulated clients answer at once: waiting would bring nothing more.
                 awaits = time_moves is None and core.is_awaiting
                 is_killing = self.is_killing()
@@ -508,26 +427,15 @@ class Session:
         deadline = self._within(self._config.timeout_disconnection_s)
         clients = [*self._core.data.clients, *self._core.execution.clients]
         try:
-            await self._end_streams()
+            self.disconnect_failures += await self._tasks.end_streams()
         finally:
             await disconnect_all(clients, deadline, self.disconnect_failures)
-
-    async def _end_streams(self) -> None:
-        pending = await end_tasks(self._streams, self._within(self._config.timeout_disconnection_s))
-        for task, client in self._streams.items():
-            if task in pending:
-                problem = f"{client.client_id} did not end its stream"
-                self.disconnect_failures.append(problem)
-                _log.error(problem)
-            elif not task.cancelled() and (error := task.exception()) is not None:
-                self.note(client_error(client, "failed while streaming", error))
-        self._streams = {}
 
     async def _drain(self) -> None:
         self._core.risk.refuse_waiting(NOT_LEFT)
         deadline = self._within(self._config.timeout_disconnection_s)
-        self._limit(self._config.timeout_disconnection_s + _MORE_S)
-        self._keep_on(lambda: self._drain_until(deadline))
+        self._draining.limit(self._config.timeout_disconnection_s + _MORE_S)
+        self._draining.keep_on(lambda: self._drain_until(deadline))
         self.left_open = left_open(self._core.cache)
 
     def _drain_until(self, deadline: Deadline) -> None:
@@ -542,10 +450,6 @@ class Session:
                 self._config.trader_id,
                 dropped,
             )
-
-    async def _end_lanes(self) -> None:
-        self._core.lanes.close()
-        await wait_until(self._lanes, self._within(self._config.timeout_disconnection_s))
 
     async def _end_journal(self) -> None:
         if self._journaling is not None:

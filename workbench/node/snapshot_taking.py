@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.engines.cache import Cache, Market
+from workbench.engines.cache import Cache
+from workbench.engines.market import Market
 from workbench.model.enums import OrderSide
 from workbench.model.error_display import report
 from workbench.model.events import AccountState, OrderFilled

@@ -78,12 +78,21 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a strategy's orders at a venue go; `refusal` says why nothing leaves, if so."""
+    """Where a strategy's orders at a venue go, or what it has left at a real account.
+
+    Attributes:
+        venue: The venue.
+        account_id: The account.
+        is_live: Whether that is one at a real venue.
+        refusal: Why nothing leaves, if so.
+        left: What it still has open there though its orders go elsewhere by now, a sentence each.
+    """
 
     venue: str
     account_id: str
     is_live: bool
     refusal: str = ""
+    left: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -210,7 +219,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     """A strategy or actor: its name in the node, what it is, and where in its lifecycle.
 
-    `destinations` says where its orders go, venue by venue; empty for an actor.
+    `destinations` says where its orders go, venue by venue, and then at which real accounts it has
+    left something open, as a demotion may; empty for an actor.
     """
 
     component_id: str

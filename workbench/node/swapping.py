@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from workbench.model.errors import ConfigError, LifecycleError
+from workbench.model.errors import LifecycleError
 from workbench.model.events import StrategySwapped
+from workbench.node.choosing import chosen_actor
 from workbench.runtime.eventlog import RecordKind
 from workbench.runtime.lifecycle import NodeState
 from workbench.trading.actor import Actor
@@ -59,7 +60,7 @@ class SwapReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def swap_strategy(node: TradingNode, which: Actor | str, kind: type[Actor]) -> SwapReport:
     """Exchange a strategy's code; see `TradingNode.swap_strategy`."""
-    actor = find(node, which)
+    actor = chosen_actor(node.strategies, which)
     check(node, actor)
 
     def swapped() -> SwapReport:
@@ -72,25 +73,6 @@ def swap_strategy(node: TradingNode, which: Actor | str, kind: type[Actor]) -> S
         return _noted(node, swap)
 
     return node.call(swapped)
-
-
-def find(node: TradingNode, which: Actor | str) -> Actor:
-    """Return one of a node's strategies: the object itself, or the one of that id or class name.
-
-    Raises:
-        ConfigError: If there is none, or more than one; says which there are.
-    """
-    actors = node.strategies
-    if isinstance(which, Actor):
-        found = [actor for actor in actors if actor is which]
-    else:
-        found = [actor for actor in actors if actor.component_id == which]
-        found = found or [actor for actor in actors if type(actor).__name__ == which]
-    if len(found) == 1:
-        return found[0]
-    there = ", ".join(actor.component_id or repr(actor) for actor in actors) or "none"
-    count = "several of" if found else "no"
-    raise ConfigError(f"the node has {count} {which!r}; its strategies: {there}")
 
 
 def check(node: TradingNode, actor: Actor) -> None:

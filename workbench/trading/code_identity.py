@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -23,6 +24,7 @@ from workbench.trading.code_values import dictionary_of, mro_of, name_of, namesp
 from workbench.trading.code_walk import Walk, parameters_of
 
 _PARAMETER = "parameter "
+_SHOWN_DIGITS = 12
 
 
 class CodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +52,7 @@ class CodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Return the beginning of the fingerprint and how many parts there are."""
-        return f"CodeIdentity({self.fingerprint[:12]}, {len(self.parts)} parts)"
+        return f"CodeIdentity({self.fingerprint[:_SHOWN_DIGITS]}, {len(self.parts)} parts)"
 
 
 def identify(what: Actor | type[Actor]) -> CodeIdentity:
@@ -83,9 +85,43 @@ def identify(what: Actor | type[Actor]) -> CodeIdentity:
     )
 
 
+def code_parts(what: Actor | type[Actor]) -> dict[str, str]:
+    """Return the parts that `identify` would give, in a fraction of its time."""
+    return _walked(what)[1]
+
+
 def code_fingerprint(what: Actor | type[Actor]) -> str:
     """Return the fingerprint that `identify` would give, in a fraction of its time."""
-    return _digest(_walked(what)[1])
+    return _digest(code_parts(what))
+
+
+def short_fingerprint(what: Actor | type[Actor]) -> str:
+    """Return the first twelve digits of it: enough to show, and to find a class of one node by.
+
+    >>> class One(Actor):
+    ...     def value(self):
+    ...         return 1
+    >>> class Two(One):
+    ...     pass
+    >>> short_fingerprint(One) == short_fingerprint(One) != short_fingerprint(Two)
+    True
+    """
+    return code_fingerprint(what)[:_SHOWN_DIGITS]
+
+
+def is_comparable(python: str) -> bool:
+    """Return whether code compiled by a version of Python can be compared with code here."""
+    return _minor(python) == _minor(platform.python_version())
+
+
+def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return which parts differ, a phrase each, where nothing else is known of them.
+
+    >>> changed_parts({"Cross.on_bar": "1", "near": "2"}, {"Cross.on_bar": "3"})
+    ['Cross.on_bar changed', 'near is gone']
+    """
+    differing = (name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
+    return list(dict.fromkeys(_told(one, before.get(one), now.get(one)) for one in differing))
 
 
 def differences(before: CodeIdentity, now: CodeIdentity) -> list[str]:
@@ -114,7 +150,9 @@ def changes_since(before: CodeIdentity, what: Actor | type[Actor]) -> list[str]:
 def _walked(what: Actor | type[Actor]) -> tuple[Walk, dict[str, str]]:
     kind = what if isinstance(what, type) else type(what)
     walk = Walk(kind)
-    walk.values.of(kind)
+    said = walk.values.of(kind)
+    if said[0] == "library":
+        walk.add(name_of(kind), said)  # its version names its code: there is nothing else of it
     for name, value in _parameters(what).items():
         walk.add(_PARAMETER + name, walk.values.of(value))
     if not isinstance(what, type):
@@ -188,13 +226,23 @@ def _of_parts(before: CodeIdentity, now: CodeIdentity) -> Iterator[str]:
         shown = name.removeprefix(_PARAMETER)
         if shown != name and before.parameters.get(shown) != now.parameters.get(shown):
             continue  # told with both texts
-        called = re.sub(r" \(\d+\)$", "", name)
-        if old is None or new is None:
-            yield f"{called} {'is new' if old is None else 'is gone'}"
-            continue
         was, shows = before.sources.get(name), now.sources.get(name)
         is_number = was is not None and shows is not None and _is_number(was) and _is_number(shows)
-        yield f"{called} {was} -> {shows}" if is_number and was != shows else f"{called} changed"
+        if is_number and was != shows:
+            yield f"{_called(name)} {was} -> {shows}"
+        else:
+            yield _told(name, old, new)
+
+
+def _told(name: str, old: str | None, new: str | None) -> str:
+    if old is None:
+        return f"{_called(name)} is new"
+    return f"{_called(name)} {'is gone' if new is None else 'changed'}"
+
+
+def _called(name: str) -> str:
+    """Return a part's name without the number that tells it from others called alike."""
+    return re.sub(r" \(\d+\)$", "", name)
 
 
 def _of_texts(what: str, before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from workbench.model.errors import ConfigError
 from workbench.runtime.lifecycle import ComponentState
 from workbench.trading.actor import ROOTS, Actor, check_spelling
-from workbench.trading.fingerprints import fingerprint
+from workbench.trading.code_identity import short_fingerprint
 from workbench.trading.parameters import REQUIRED, Parameters, resolve
 from workbench.trading.strategy import Strategy
 
@@ -47,8 +47,8 @@ class CodeSwap:
         self._before = type(actor)
         _check_kind(actor, kind)
         self._values, self.changes = _parameters(actor, kind)
-        self.old = fingerprint(self._before, ROOTS)
-        self.new = fingerprint(kind, ROOTS)
+        self.old = short_fingerprint(self._before)
+        self.new = short_fingerprint(kind)
         if not begins_anew:
             _check_timers(actor, kind)
             if actor.state not in _WITHOUT_STATE:

@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import AccountId, StrategyId, Venue, venue_of
 from workbench.model.orders import Order
+
+_Order = Order | OrderInitialized
 
 
 class Route(NamedTuple):
@@ -67,7 +70,9 @@ class Routes:
         """Return every route."""
         return dict(self._routes)
 
-    def find(self, orders: Sequence[Order], client_id: str | None, account_id: str | None) -> Route:
+    def find(
+        self, orders: Sequence[_Order], client_id: str | None, account_id: str | None
+    ) -> Route:
         """Return where orders go together that name this client or account, or neither of them."""
         named = None if account_id is None else AccountId(account_id)
         if not self._routes and not self.guarded:
@@ -87,10 +92,10 @@ class Routes:
         return Route(named)
 
 
-def _passed(route: Route, orders: Sequence[Order]) -> Route:
+def _passed(route: Route, orders: Sequence[_Order]) -> Route:
     """Let what reduces a position go on a route that is refused."""
     return Route(route.account_id) if _reduce(orders) else route
 
 
-def _reduce(orders: Sequence[Order]) -> bool:
+def _reduce(orders: Sequence[_Order]) -> bool:
     return all(order.reduce_only for order in orders)

@@ -451,11 +451,22 @@ class Strategy(Actor):
         if self.core.cache.order(order.client_order_id) is None:
             raise ConfigError(f"order {order.client_order_id} has not been submitted yet")
 
-    def may_send(self, order: Order | e.OrderInitialized) -> bool:
+    def late_denial(self, command: SubmitOrder) -> e.OrderDenied | None:
+        """Return what refuses an order that was held on our side, None where it may leave now.
+
+        It was let through when it was given; since then this may have stopped, or its route closed.
+        """
+        order = command.order
+        if not self._may_send(order):
+            return self._denial(order)
+        route = self.core.routes.find((order,), command.client_id, command.account_id)
+        return self._denied(order, route.code, route.reason) if route.code else None
+
+    def _may_send(self, order: Order | e.OrderInitialized) -> bool:
         """Return whether an order may leave: once this has stopped only what reduces may."""
         return order.reduce_only or self.state not in _STOPPED
 
-    def denial(self, order: Order | e.OrderInitialized) -> e.OrderDenied:
+    def _denial(self, order: Order | e.OrderInitialized) -> e.OrderDenied:
         """Return what refuses an order that may not leave any more."""
         reason = f"{self.component_id} is {self.state.value}; only reduce-only orders pass now"
         return self._denied(order, "STRATEGY_STOPPED", reason)
@@ -469,8 +480,8 @@ class Strategy(Actor):
     ) -> Route | None:
         """Return where orders go that are submitted together; None if nowhere, which is told."""
         core = self.core
-        if not all(map(self.may_send, orders)):
-            denials = [self.denial(order) for order in orders]
+        if not all(map(self._may_send, orders)):
+            denials = [self._denial(order) for order in orders]
         else:
             route = core.routes.find(orders, client_id, account_id)
             if not route.code:

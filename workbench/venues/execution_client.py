@@ -16,9 +16,9 @@ reports before anything new leaves.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,18 +33,14 @@ from workbench.model.commands import (
     SubmitOrder,
 )
 from workbench.model.errors import ClientError
-from workbench.model.events import (
-    AccountState,
-)
+from workbench.model.events import AccountState
 from workbench.model.identifiers import (
     AccountId,
     ClientId,
     ClientOrderId,
     InstrumentId,
     Venue,
-    VenueOrderId,
 )
-from workbench.model.money import ZERO
 from workbench.model.reports import (
     ExecutionReport,
     FillReport,
@@ -56,8 +52,6 @@ from workbench.venues.connection import Link, told_error
 from workbench.venues.contract import (
     BrokerEndpoints,
     EndpointKind,
-    FillQuery,
-    OrderQuery,
     Permissions,
     check_endpoints,
 )
@@ -65,6 +59,8 @@ from workbench.venues.inquiries import Inquiries
 from workbench.venues.order_entry import Durable, ExecutionSettings, NotWritten, OrderEntry
 from workbench.venues.owners import Owners
 from workbench.venues.plugin import VenuePlugin
+from workbench.venues.position_differences import PositionDifferences
+from workbench.venues.queries import Queries
 from workbench.venues.rates import Rates
 from workbench.venues.secrets import without_secrets
 from workbench.venues.tasks import OwnedTasks
@@ -154,15 +150,12 @@ class VenueExecutionClient(ExecutionClient):
         self.account_id = account_id
         self.client_id = ClientId(client_id or account_id)
         self.venue = Venue(brokerd.venue)
-        self.fills_since_ns = fills_since_ns
         self._plugin = plugin
         self._clock = clock
         self._send = send_event
         self._journal: Durable = journal or NotWritten()
         self._settings = settings or ExecutionSettings()
-        self._instrument_ids = dict.fromkeys(instrument_ids)
         self._has_started = False
-        self._differences: dict[InstrumentId, Decimal] = {}
         self._tasks = OwnedTasks(self.client_id, self._failed)
         self._rates = Rates(self._trait("rate_limits"))
         self._entry = OrderEntry(
@@ -183,6 +176,16 @@ class VenueExecutionClient(ExecutionClient):
             self._entry.settle,
             lambda instrument_id, number: self._owners.begin(instrument_id, number),
         )
+        self._queries = Queries(
+            brokerd,
+            self.unsupported,
+            self.tracking,
+            self._rates,
+            self._settings,
+            instrument_ids,
+            fills_since_ns,
+        )
+        self._differences = PositionDifferences(account_id, clock, self.tracking)
         self.link = Link(
             self.client_id,
             brokerd,
@@ -205,7 +208,7 @@ class VenueExecutionClient(ExecutionClient):
             self.client_id,
             self._settings.fill_grace_s,
             self._settings.inquiry,
-            self._at_venue,
+            self._queries.order_at_venue,
             self._take,
             self.link.up,
             self._tasks,
@@ -224,6 +227,15 @@ class VenueExecutionClient(ExecutionClient):
         if told.amend and "modify" in self.unsupported:
             return msgspec.structs.replace(told, amend=False)
         return told
+
+    @property
+    def fills_since_ns(self) -> int | None:
+        """Return from when on fills are asked for; None before it connects, unless it was set."""
+        return self._queries.since_ns
+
+    @fills_since_ns.setter
+    def fills_since_ns(self, since_ns: int | None) -> None:
+        self._queries.since_ns = since_ns
 
     @property
     def unknown_orders(self) -> dict[ClientOrderId, str]:
@@ -262,108 +274,48 @@ class VenueExecutionClient(ExecutionClient):
     async def venue_state(self) -> VenueState:
         """Return what the venue holds; what comes later counts from here."""
         self.tracking.adopt_open()
-        orders, fills, positions, account = await _showable(self._ask_for_all())
-        states, new_fills = self.tracking.absorb(orders, fills)
+        held = await _showable(self._queries.everything())
+        states, new_fills = self.tracking.absorb(held.orders, held.fills)
         for at_venue in self.tracking.nameless:
-            found = await _showable(self._at_venue(*at_venue))
+            found = await _showable(self._queries.order_at_venue(*at_venue))
             more_states, more_fills = self.tracking.absorb(found, [])
             states, new_fills = states + more_states, new_fills + more_fills
-        for tracked in self._absent(orders):
+        for tracked in self._absent(held.orders):
             self._inquiries.begin(tracked, at_once=True)
-        return VenueState(account=account, orders=states, fills=new_fills, positions=positions)
+        return dataclasses.replace(held, orders=states, fills=new_fills)
 
     async def permissions(self) -> Permissions | None:
         """Return what the venue says that the credentials may do, None where it cannot be asked."""
         if "permissions" in self.unsupported:
             return None
-        return await self._within(self.brokerd.permissions)
+        return await self._queries.within(self.brokerd.permissions)
 
     async def refresh(self) -> None:
         """Ask for orders, fills, positions and account, and send them on as reports."""
-        orders, fills, positions, account = await self._ask_for_all()
-        for fill in sorted(fills, key=lambda one: (one.ts_event, one.trade_id)):
+        held = await self._queries.everything()
+        for fill in sorted(held.fills, key=lambda one: (one.ts_event, one.trade_id)):
             self._take(fill)
-        for report in orders:
+        for report in held.orders:
             self._take(report)
-        for tracked in self._absent(orders):
+        for tracked in self._absent(held.orders):
             self._inquiries.begin(tracked, at_once=True)
-        self._take(account)
+        self._take(held.account)
         if "position_reports" not in self.unsupported:
-            self._tasks.spawn(self._check_positions(positions), "checking positions")
+            self._tasks.spawn(self._check_positions(held.positions), "checking positions")
 
     async def _check_positions(self, positions: list[PositionReport]) -> None:
         await asyncio.sleep(self._settings.fill_grace_s)  # until what came is applied
-        for position in self._confirmed(positions):
+        for position in self._differences.confirmed(positions, self._queries.instruments()):
             self._take(position)
-
-    def _confirmed(self, positions: list[PositionReport]) -> list[PositionReport]:
-        """Return the positions that differ, by as much as when they were asked for before.
-
-        Between the questions for fills and for positions there may have been a fill.
-        """
-        now = self._clock.timestamp_ns()
-        reported = {position.instrument_id: position for position in positions}
-        for instrument_id in self._instruments():
-            if instrument_id not in reported:
-                reported[instrument_id] = PositionReport(
-                    account_id=self.account_id,
-                    instrument_id=instrument_id,
-                    signed_quantity=ZERO,
-                    ts_event=now,
-                    ts_init=now,
-                )
-        differences: dict[InstrumentId, Decimal] = {}
-        for instrument_id, position in reported.items():
-            here = self.tracking.lookup.net_quantity(instrument_id, account_id=self.account_id)
-            if position.signed_quantity != here:
-                differences[instrument_id] = position.signed_quantity - here
-        before, self._differences = self._differences, differences
-        return [
-            position
-            for instrument_id, position in reported.items()
-            if instrument_id in differences
-            and before.get(instrument_id) == differences[instrument_id]
-        ]
 
     async def _restore(self) -> None:
         if not self._has_started:
             if self.fills_since_ns is None:
                 self.fills_since_ns = self._clock.timestamp_ns()
-            self._take(await self._within(self.brokerd.account_state))
+            self._take(await self._queries.account())
             self._has_started = True
             return
         await self.refresh()
-
-    async def _ask_for_all(
-        self,
-    ) -> tuple[list[OrderStatusReport], list[FillReport], list[PositionReport], AccountState]:
-        instrument_ids = self._instruments()
-        # Orders first: a fill between the two questions is then told twice rather than not at all.
-        all_open = OrderQuery(instrument_ids=instrument_ids)
-        orders = await self._within(lambda: self.brokerd.order_status_reports(all_open))
-        query = FillQuery(instrument_ids=instrument_ids, since_ns=self._fills_from())
-        fills = await self._fills(query)
-        positions: list[PositionReport] = []
-        if "position_reports" not in self.unsupported:
-            positions = await self._within(self.brokerd.position_reports)
-        account = await self._within(self.brokerd.account_state)
-        return orders, fills, positions, account
-
-    def _instruments(self) -> tuple[InstrumentId, ...]:
-        for tracked in self.tracking.orders.values():
-            self._instrument_ids[tracked.instrument_id] = None
-        return tuple(self._instrument_ids)
-
-    def _fills_from(self) -> int | None:
-        """Return from when on fills are asked for; orders that are not over reach further back."""
-        since, latest = self.fills_since_ns, self.tracking.latest_fill_ns
-        overlap = round(self._settings.fill_overlap_s * 1e9)
-        if latest:
-            since = max(since or 0, latest - overlap)
-        open_since = [one.sent_ns for one in self.tracking.unfinished() if one.sent_ns]
-        if since is None or not open_since:
-            return since
-        return min(since, min(open_since) - overlap)
 
     def _absent(self, orders: list[OrderStatusReport]) -> list[Tracked]:
         """Return the orders that have not ended here, and are not open at the venue."""
@@ -376,17 +328,6 @@ class VenueExecutionClient(ExecutionClient):
             and (one.instrument_id, one.venue_order_id) not in reported
             and (one.last is not None or one.awaits_answer or one.venue_order_id is not None)
         ]
-
-    async def _within(self, make: Callable[[], Awaitable[_T]]) -> _T:
-        """Ask the venue, as soon as its rate allows."""
-        loop = asyncio.get_running_loop()
-        while wait_ns := self._rates.admit(round(loop.time() * 1e9), is_order=False):
-            await asyncio.sleep(wait_ns / 1e9)
-        async with asyncio.timeout(self._settings.request_timeout_s):
-            return await make()
-
-    async def _fills(self, query: FillQuery) -> list[FillReport]:
-        return await self._within(lambda: self.brokerd.fill_reports(query))
 
     async def _check(self, interval_s: float) -> None:
         """Look at regular intervals for what no message told."""
@@ -407,13 +348,6 @@ class VenueExecutionClient(ExecutionClient):
         else:
             self._send(report)
 
-    async def _at_venue(
-        self, instrument_id: InstrumentId, venue_order_id: VenueOrderId
-    ) -> list[OrderStatusReport]:
-        """Return an order of whomever by the venue's id."""
-        query = OrderQuery(venue_order_id=venue_order_id, instrument_ids=(instrument_id,))
-        return await self._within(lambda: self.brokerd.order_status_reports(query))
-
     def _fetch_fills(self, tracked: Tracked) -> None:
         self._tasks.spawn(self._get_fills(tracked), f"fetching fills of {tracked.client_order_id}")
 
@@ -425,14 +359,8 @@ class VenueExecutionClient(ExecutionClient):
             if (tracked.owed, len(tracked.early)) != (owed, early):
                 return  # what came since sees to itself
             await self.link.up.wait()
-            query = FillQuery(
-                instrument_ids=(tracked.instrument_id,),
-                since_ns=self._fills_from(),
-                client_order_id=tracked.client_order_id,
-                venue_order_id=tracked.venue_order_id,
-            )
             try:
-                fills = await self._fills(query)
+                fills = await self._queries.fills_of(tracked)
             except Exception as error:
                 _log.warning("%s: asking for fills: %s", self.client_id, told_error(error))
                 continue
@@ -469,7 +397,7 @@ class VenueExecutionClient(ExecutionClient):
         """
         if "cancel_all" in self.unsupported:
             raise ClientError(f"{self.client_id}: the plug-in has no cancel_all")
-        await self._within(lambda: self.brokerd.cancel_all(instrument_id))
+        await self._queries.within(lambda: self.brokerd.cancel_all(instrument_id))
 
     def query_order(self, command: QueryOrder) -> None:
         """Ask what became of an order; the answer comes as a report."""
@@ -485,12 +413,7 @@ class VenueExecutionClient(ExecutionClient):
 
     async def _ask_for(self, tracked: Tracked) -> bool:
         """Ask the venue for one order; return whether it knows it."""
-        query = OrderQuery(
-            client_order_id=tracked.client_order_id,
-            venue_order_id=tracked.venue_order_id,
-            instrument_ids=(tracked.instrument_id,),
-        )
-        found = await self._within(lambda: self.brokerd.order_status_reports(query))
+        found = await self._queries.order(tracked)
         for report in found:
             self._take(report, is_asked=True)
         if not found:

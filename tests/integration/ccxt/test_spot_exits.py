@@ -35,6 +35,7 @@ class Desk(wb.Strategy):
 
     instrument_id: str = ""
     closes_at_once: bool = False
+    as_it_stops: str = ""
 
     def on_start(self) -> None:
         self.quotes: list[wb.Quote] = []
@@ -55,6 +56,10 @@ class Desk(wb.Strategy):
         order = self.cache.order(event.client_order_id)
         if self.closes_at_once and event.side.value == "buy" and order and order.is_closed:
             self.close_position()
+
+    def on_stop(self) -> None:
+        for what in self.as_it_stops.split():
+            getattr(self, what)()
 
     def bracket(self, quantity: str, **options: Any) -> list[wb.Order]:
         made = self.orders.bracket(
@@ -315,3 +320,56 @@ def test_after_a_part_of_a_take_profit_the_rest_is_sold_where_the_stop_was(place
     report = node.verify()
     assert report.is_identical, report.difference
     node.dispose()
+
+
+@pytest.mark.parametrize(
+    "as_it_stops",
+    ["close_all_positions cancel_all_orders", "cancel_all_orders close_all_positions"],
+)
+def test_what_is_closed_and_cancelled_as_a_strategy_stops_is_both(
+    place: Place, as_it_stops: str
+) -> None:
+    async def act(node: wb.TradingNode, desk: Desk) -> None:
+        await entered(node, desk.bracket("2"))
+
+    node = place.run(act, as_it_stops=as_it_stops)
+    cache = node.core.cache
+    assert cache.net_quantity(place.trial.instrument_id) == 0
+    assert [*cache.orders_open(), *cache.orders_emulated()] == []
+    report = node.verify()
+    assert report.is_identical, report.difference
+    node.dispose()
+
+
+def test_while_trading_is_halted_the_stop_stays_at_the_exchange(place: Place) -> None:
+    async def act(node: wb.TradingNode, desk: Desk) -> None:
+        stop, profit = await entered(node, desk.bracket("2"))
+        node.set_trading_state("halted")
+        await place.trial.move(D("110.02"), D("110.03"))
+        await until(lambda: desk.quotes[-1].bid == 110.02, node)
+        assert (stop.status, profit.status) == (OrderStatus.ACCEPTED, OrderStatus.EMULATED)
+        node.set_trading_state("active")
+        await place.trial.move(D("110.04"), D("110.05"))
+        await flat(node)
+        assert (stop.status, profit.status) == (OrderStatus.CANCELED, OrderStatus.FILLED)
+
+    node = place.run(act)
+    report = node.verify()
+    assert report.is_identical, report.difference
+    node.dispose()
+
+
+def test_what_a_fee_leaves_below_a_step_does_not_keep_a_strategy_from_going_on(
+    place: Place,
+) -> None:
+    async def act(node: wb.TradingNode, desk: Desk) -> None:
+        for left in ("0.00000655", "0.0000031"):
+            assert node.core.portfolio.is_flat()
+            entry = desk.buy("0.12345")
+            await until(lambda entry=entry: entry.is_closed, node)
+            assert not node.core.portfolio.is_flat()
+            desk.close_position()
+            await flat(node, left)
+        assert desk.denials == []
+
+    place.run(act).dispose()

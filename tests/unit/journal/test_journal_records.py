@@ -69,7 +69,11 @@ CIRCUMSTANCE_SAMPLES: list[Any] = [
         ),
     ),
     k.StrategyStarted(
-        strategy_id=STRATEGY, class_name="S", fingerprint="f", parameters={"fast": "10"}
+        strategy_id=STRATEGY,
+        class_name="S",
+        fingerprint="f",
+        parts={"S.on_bar": "0a"},
+        parameters={"fast": "10"},
     ),
     k.StrategyStopping(strategy_id=STRATEGY),
     k.StrategiesStopped(),

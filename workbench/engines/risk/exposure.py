@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.needs import Need
+from workbench.engines.reduce_only import linked
 from workbench.engines.risk.definition import is_resting
 from workbench.model.enums import OrderSide
 from workbench.model.events import (
@@ -300,13 +301,20 @@ class Exposure:
         for position in self._cache.positions_open(instrument_id=instrument_id):
             if position.account_id == account_id:
                 total += position.signed_quantity
+        siblings: list[Order] = []
         for order in self._cache.orders_open(instrument_id=instrument_id):
             if (
                 order.side is OrderSide.SELL
                 and order.account_id == account_id
                 and order.client_order_id not in self.claims
             ):
-                total -= order.leaves_quantity
+                if order.contingency is None:
+                    total -= order.leaves_quantity
+                else:
+                    siblings.append(order)
+        # Of linked ones only one can fill.
+        for group in linked(siblings):
+            total -= max(order.leaves_quantity for order in group)
         return total
 
     def unsold_of(self, instrument: Instrument, account_id: AccountId) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.jupyter.dashboard.amounts import count, duration, money, rate
-from workbench.node.snapshots import KillReport, NodeSnapshot
+from workbench.node.snapshots import DestinationRow, KillReport, NodeSnapshot
 
 ACTIONS = (
     ("build", "Build", "Make engines and clients: node.build()"),
@@ -51,24 +51,34 @@ def head(snapshot: NodeSnapshot) -> dict[str, Any]:
 def ways(snapshot: NodeSnapshot) -> list[tuple[str, str, str]]:
     """Return where strategies' orders go, each as text, tone (`live`, `paper`) and whose.
 
-    Those to accounts at real venues come first; a way on which nothing leaves says so.
+    Those to accounts at real venues come first; a way on which nothing leaves says so, and so does
+    an account at which something is left open though orders go elsewhere.
     """
     whose: dict[tuple[bool, str], list[str]] = {}
-    reasons: dict[tuple[bool, str], str] = {}
+    helps: dict[tuple[bool, str], str] = {}
     for strategy in snapshot.strategies:
         for one in strategy.destinations:
-            key = one.is_live, f"{one.text}, nothing leaves" if one.refusal else one.text
-            whose.setdefault(key, []).append(strategy.component_id)
-            reasons[key] = one.refusal
+            more = ", left open" if one.left else ", nothing leaves" if one.refusal else ""
+            key = one.is_live, one.text + more
+            names = whose.setdefault(key, [])
+            names.append(strategy.component_id)
+            helps[key] = _help(one, names, helps.get(key, ""))
     return [
         (
-            f"{text}: {_named(names)}" if len(whose) > 1 else text,
-            "live" if is_live else "paper",
-            f"Orders of {', '.join(names)}"
-            + (f": {reason}" if (reason := reasons[is_live, text]) else ""),
+            f"{key[1]}: {_named(names)}" if len(whose) > 1 else key[1],
+            "live" if key[0] else "paper",
+            helps[key],
         )
-        for (is_live, text), names in sorted(whose.items(), reverse=True)
+        for key, names in sorted(whose.items(), reverse=True)
     ]
+
+
+def _help(one: DestinationRow, names: list[str], before: str) -> str:
+    """Return what a badge says when pointed at, of one more strategy than before."""
+    if one.left:
+        told = f"{names[-1]} has left open: {'; '.join(one.left)}"
+        return f"{before}. {told}" if before else told
+    return f"Orders of {', '.join(names)}" + (f": {one.refusal}" if one.refusal else "")
 
 
 def _named(names: list[str]) -> str:

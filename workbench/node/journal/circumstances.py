@@ -55,7 +55,9 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Attributes:
         strategy_id: Its name in the node.
         class_name: Its class.
-        fingerprint: Of its class's code.
+        fingerprint: Of its class's code, in short.
+        parts: A short hash of each part of that code, by name; empty in older records, whose
+            fingerprints were made in another way.
         parameters: Its parameters as text.
         trades: Whether it is a strategy, not an actor.
         requests: How many requests there were before.
@@ -64,6 +66,7 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     strategy_id: ComponentId
     class_name: str
     fingerprint: str
+    parts: dict[str, str] = {}
     parameters: dict[str, str] = {}
     trades: bool = True
     requests: int = 0

@@ -19,7 +19,7 @@ from workbench.model.identifiers import ClientOrderId, InstrumentId, PositionId,
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position
-from workbench.node.left_open import order_left, working_orders
+from workbench.node.left_open import order_left, position_left, working_orders
 from workbench.sim.client import SimulatedExecutionClient
 from workbench.trading.core import TradingCore
 from workbench.trading.strategy import Strategy
@@ -159,8 +159,7 @@ class Mover:
     def left(self) -> list[str]:
         """Return what is still open at the account, a sentence each."""
         lines = [order_left(order) for order in self._working()]
-        lines += [f"position {p.signed_quantity} {p.instrument_id}" for p in self._held()]
-        return lines
+        return lines + [position_left(position) for position in self._held()]
 
     def moved(self) -> Moved:
         """Return what was done, and what is left by now."""

@@ -22,6 +22,7 @@ from workbench.engines.clients import ExecutionClient
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.identifiers import AccountId, parse_instrument_id, venue_of
 from workbench.node.builder import Built
+from workbench.node.choosing import chosen_actor
 from workbench.node.config import TradingNodeConfig
 from workbench.node.journal import JournalError, JournalKind, Promotion
 from workbench.node.phases import NodePhase
@@ -199,6 +200,8 @@ class Promoting:
         if changed and not any(route.code for route in mine):
             reason = f"it is not what was promoted: {'; '.join(changed)}; demote it"
             self._core.routes.refuse(strategy.strategy_id, "STRATEGY_CHANGED", reason)
+            if self._journaling is not None and self._journaling.circumstances is not None:
+                self._journaling.circumstances.note_routes()
             _log.error("%s sends no new orders: %s", strategy.component_id, reason)
             self._note(REFUSED, strategy, certificate.account_id, None)
 
@@ -233,19 +236,7 @@ class Promoting:
         )
 
     def _chosen(self, which: Actor | str | None) -> Strategy:
-        """Return the strategy that is meant, the only one by default."""
-        there = strategies_of(self._core)
-        found = [
-            one
-            for one in there
-            if which is None or one is which or which in (one.component_id, type(one).__name__)
-        ]
-        if len(found) == 1:
-            return found[0]
-        names = ", ".join(one.component_id for one in there) or "none"
-        if which is None or found:
-            raise ConfigError(f"say which strategy; there are: {names}")
-        raise ConfigError(f"the node has no strategy {which!r}; there are: {names}")
+        return chosen_actor(strategies_of(self._core), which)
 
     # Promotion
 
@@ -425,9 +416,12 @@ class Promoting:
             if not mover.is_awaited() or loop.time() >= end_s or self._session.faults:
                 break
             await asyncio.sleep(_PAUSE_S)
-        _log.warning("demoted: %s from account %s", strategy.component_id, client.account_id)
+        moved = mover.moved()
+        left = "; ".join(moved.left) or "nothing"
+        names = strategy.component_id, client.account_id
+        _log.warning("demoted: %s from account %s; still open there: %s", *names, left)
         return DemotionReport(
-            strategy_id=strategy.component_id, account_id=client.account_id, moved=mover.moved()
+            strategy_id=strategy.component_id, account_id=client.account_id, moved=moved
         )
 
     def _demoted(self, which: Actor | str | None) -> tuple[Strategy, VenueExecutionClient]:

@@ -21,9 +21,9 @@ from workbench.node.verification.surroundings import (
     FollowedExecutionClient,
 )
 from workbench.runtime.channels import ChannelName
-from workbench.trading.actor import ROOTS, Actor
+from workbench.trading.actor import Actor
+from workbench.trading.code_identity import short_fingerprint
 from workbench.trading.code_swap import CodeSwap
-from workbench.trading.fingerprints import fingerprint
 from workbench.trading.strategy import Strategy
 
 _TRADING = (
@@ -272,7 +272,7 @@ class Between:
         if actor is None or message.strategy_id in self._course.stood_in:
             return
         kind = self._course.codes.get(message.new)
-        if kind is None and fingerprint(type(actor), ROOTS) == message.new:
+        if kind is None and short_fingerprint(type(actor)) == message.new:
             return
         if kind is None:
             raise CannotFollowError(

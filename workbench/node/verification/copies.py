@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,9 @@ from workbench.node.verification.surroundings import (
 )
 from workbench.runtime.channels import ChannelName
 from workbench.runtime.senders import Senders
-from workbench.trading.actor import ROOTS, Actor
+from workbench.trading.actor import Actor
+from workbench.trading.code_identity import changed_parts, code_parts, is_comparable
 from workbench.trading.core import TradingCore
-from workbench.trading.fingerprints import fingerprint
 from workbench.trading.strategy import Strategy
 
 Made = tuple[type[Actor], Mapping[str, Any]]
@@ -116,12 +117,22 @@ class Copy:
         )
 
 
-def differences(made: Made, started: StrategyStarted) -> Iterator[str]:
-    """Yield what of a copy is another than what ran, a sentence each."""
+def differences(made: Made, started: StrategyStarted, python: str) -> Iterator[str]:
+    """Yield what of a copy is another than what ran, a sentence each.
+
+    Args:
+        made: The copy.
+        started: What ran.
+        python: The version of Python that it ran on.
+    """
     kind, parameters = made
-    code = fingerprint(kind, ROOTS)
-    if code != started.fingerprint:
-        yield f"its code is another ({code}) than the one that started ({started.fingerprint})"
+    unknown = "whether its code is the one that started cannot be told: "
+    if not started.parts:
+        yield f"{unknown}the run was recorded by an older workbench"
+    elif not is_comparable(python):
+        yield f"{unknown}it ran on Python {python}, this is {platform.python_version()}"
+    elif changed := changed_parts(started.parts, code_parts(kind)):
+        yield f"its code is another than the one that started: {'; '.join(changed)}"
     now = {name: repr(value) for name, value in parameters.items()}
     for name in sorted({*now, *started.parameters}):
         before, after = started.parameters.get(name, "absent"), now.get(name, "absent")

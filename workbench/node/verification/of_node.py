@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workbench.model.errors import ConfigError
+from workbench.node.choosing import chosen_actor
 from workbench.node.verification.copies import Made
 from workbench.node.verification.plan import plan
 from workbench.node.verification.results import Verification
@@ -67,8 +67,5 @@ def wait_for_verification(
 
 def _name(node: NodeFacts, strategy: Actor | str | None) -> str | None:
     if not isinstance(strategy, Actor):
-        return strategy
-    if not any(one is strategy for one in node.strategies):
-        there = ", ".join(one.component_id or repr(one) for one in node.strategies) or "none"
-        raise ConfigError(f"{strategy!r} is not of this node; its strategies: {there}")
-    return strategy.component_id
+        return strategy  # one of the run that is verified, which may be another
+    return chosen_actor(node.strategies, strategy).component_id

@@ -12,14 +12,15 @@ import msgspec
 
 from workbench.model.errors import ConfigError
 from workbench.model.identifiers import ComponentId
+from workbench.node.choosing import Candidate, chosen
 from workbench.node.journal import JournalView
 from workbench.node.verification.copies import Made, differences
 from workbench.node.verification.course import CannotFollowError, FoundDifferenceError
 from workbench.node.verification.following import Follower
 from workbench.node.verification.plan import Plan, plan
 from workbench.node.verification.results import Difference, StrategyVerification, Verification
-from workbench.trading.actor import ROOTS, Actor
-from workbench.trading.fingerprints import fingerprint
+from workbench.trading.actor import Actor
+from workbench.trading.code_identity import short_fingerprint
 
 Progress = Callable[[int, int], None]
 """Told how many records were followed, and how many there are."""
@@ -77,7 +78,7 @@ def verify_made(
             f"run {followed.entry.run} had {len(followed.started)} strategies,"
             f" {', '.join(followed.names())}; got {len(made)}"
         )
-    known = {fingerprint(kind, ROOTS): kind for kind, _ in made} | dict(codes)
+    known = {short_fingerprint(kind): kind for kind, _ in made} | dict(codes)
     wanted = _wanted(followed, strategy)
     began = time.perf_counter()
     with _telling(followed.entry.records, progress) as tell:
@@ -171,28 +172,22 @@ class _Passes:
         )
 
     def _of_strategies(self) -> Iterator[StrategyVerification]:
+        python = self._plan.entry.began.environment.get("python", "")
         for made, started in zip(self._made, self._plan.started, strict=True):
             if started.strategy_id in self._wanted:
                 yield StrategyVerification(
                     strategy_id=started.strategy_id,
                     commands=self._commands.get(started.strategy_id, 0),
                     difference=self._differences.get(started.strategy_id),
-                    notes=tuple(differences(made, started)),
+                    notes=tuple(differences(made, started, python)),
                 )
 
 
 def _wanted(followed: Plan, strategy: str | None) -> list[ComponentId]:
     if strategy is None:
         return followed.names()
-    found = [one.strategy_id for one in followed.started if one.strategy_id == strategy]
-    found = found or [one.strategy_id for one in followed.started if one.class_name == strategy]
-    if len(found) != 1:
-        count = "several of" if found else "no"
-        there = ", ".join(followed.names()) or "none"
-        raise ConfigError(
-            f"run {followed.entry.run} has {count} {strategy!r}; its strategies: {there}"
-        )
-    return found
+    there = [Candidate(s.strategy_id, s.class_name, s.strategy_id) for s in followed.started]
+    return [chosen(f"run {followed.entry.run}", there, strategy)]
 
 
 @contextmanager
