@@ -470,8 +470,8 @@ class UncancellableVenue(Market):
 def test_a_client_that_hangs_in_a_cancel_is_broken_off_and_the_others_get_theirs(
     in_a_cell: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.1)
-    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.1)
+    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.3)
+    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.3)
 
     async def main() -> None:
         strategy, venue = Resting(), UncancellableVenue()
