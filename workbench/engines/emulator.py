@@ -119,7 +119,7 @@ class OrderEmulator:
         self._clock = clock
         self._venues = venues
         self._outlets = outlets
-        listener = Listener(self._on_moved, self._on_reached)
+        listener = Listener(lambda held: self._shelf.trail(held), self._on_reached)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
         self._shelf = Shelf(cache, clock, venues, outlets, self.watch)
         self.held = self._shelf.held
@@ -323,9 +323,6 @@ class OrderEmulator:
                 self._release(held, price)
             else:
                 self.watch.resume(held)
-
-    def _on_moved(self, held: Held) -> None:
-        self._shelf.trail(held)
 
     def _on_turned(self, stand_in: StandIn, price: Decimal) -> None:
         found = self._shares.turned(stand_in, price)
