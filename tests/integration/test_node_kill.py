@@ -470,8 +470,8 @@ class UncancellableVenue(Market):
 def test_a_client_that_hangs_in_a_cancel_is_broken_off_and_the_others_get_theirs(
     in_a_cell: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.1)
-    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.1)
+    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.3)
+    monkeypatch.setattr("workbench.node.kill.SETTLE_S", 0.3)
 
     async def main() -> None:
         strategy, venue = Resting(), UncancellableVenue()
@@ -494,14 +494,14 @@ def test_a_client_that_hangs_in_a_cancel_is_broken_off_and_the_others_get_theirs
 def test_many_cancels_that_take_long_together_are_not_broken_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.1)
+    monkeypatch.setattr("workbench.node.kill.HANG_S", 0.5)
 
     async def main() -> None:
         strategy, venue = Resting(), SlowVenue("cancel")
         node = await in_flight(strategy, venue)
         strategy.rest(37)
         await until(lambda: len(venue.held) == 40)
-        venue.takes_s = 0.01
+        venue.takes_s = 0.02
         node.kill()
         await until(lambda: report_of(node).is_settled)
         assert statuses(node) == ["canceled"] * 40

@@ -139,6 +139,13 @@ def play(place: Place, node: wb.TradingNode, act: Callable[[], Awaitable[None]])
     node.dispose()
 
 
+def _holds(node: wb.TradingNode, account_id: str) -> set[str]:
+    """Return the currencies of an account, as its venue has told of it."""
+    account = node.core.cache.account(account_id)
+    assert account is not None
+    return {one.currency.code for one in account.balances if one.total}
+
+
 def test_the_same_strategy_object_goes_on_at_the_account(place: Place) -> None:
     desk = Desk()
     node = place.node(desk)
@@ -174,11 +181,8 @@ def test_the_same_strategy_object_goes_on_at_the_account(place: Place) -> None:
         held = desk.position(PAIR.id)
         assert held is not None
         assert (held.account_id, held.signed_quantity) == (ACCOUNT, D(2))
-        paper = node.core.cache.account(PAPER)
-        real = node.core.cache.account(ACCOUNT)
-        assert paper is not None
-        assert real is not None
-        assert {b.currency.code for b in real.balances if b.total} >= {"BTC", "USDT"}
+        assert node.core.cache.account(PAPER) is not None
+        await until(lambda: _holds(node, ACCOUNT) == {"BTC", "USDT"}, node)
         assert report.certificate is not None
         assert report.certificate.verify(desk) == []
 

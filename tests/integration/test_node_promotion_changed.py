@@ -33,11 +33,13 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def change_code(monkeypatch: pytest.MonkeyPatch) -> ChangeCode:
     """Return what changes the code of a promoted `Desk`, and ends once its node has seen it."""
-    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    every = "workbench.node.promotion.auditions._LOOK_NS"
+    monkeypatch.setattr(every, 300_000_000)  # a look takes longer where coverage is measured
 
     async def change(node: wb.TradingNode) -> None:
         monkeypatch.setattr(Desk, "on_quote", Changed.on_quote)
         await until(lambda: any(r.code for r in node.core.routes.all().values()), node)
+        monkeypatch.setattr(every, 5_000_000_000)
 
     return change
 
