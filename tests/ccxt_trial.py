@@ -59,14 +59,23 @@ class LocalTrial(VenueTrial):
     Args:
         is_threaded: Whether it has a thread of its own: it goes on while this loop is held up.
         market: What moves the prices; by default nothing.
+        money: What the account has to begin with.
         options: More of the plug-in's `brokerd`.
     """
 
     plugin = PLUGIN
     instrument_id = InstrumentId("BTC/USDT.BINANCE")
 
-    def __init__(self, *, is_threaded: bool = False, market: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        is_threaded: bool = False,
+        market: Any = None,
+        money: dict[str, int] = MONEY,
+        **options: Any,
+    ) -> None:
         self.options = options
+        self.money = money
         self.is_threaded = is_threaded
         self.market = market or QuietMarket()
         self.exchange: LocalExchange
@@ -75,7 +84,7 @@ class LocalTrial(VenueTrial):
         """Start the exchange, and a market of about 100."""
         self.exchange = LocalExchange(
             [LISTING],
-            accounts={"a": MONEY, "b": {name: 10 * amount for name, amount in MONEY.items()}},
+            accounts={"a": self.money, "b": {name: 10 * amount for name, amount in MONEY.items()}},
             market=self.market,
         )
         if self.is_threaded:
@@ -149,19 +158,23 @@ class LocalTrial(VenueTrial):
     def _ticks(self, price: Decimal) -> int:
         return int(price / LISTING.tick)
 
-    async def move(self, bid: Decimal, ask: Decimal) -> None:
-        """Move the best bid and ask, and let the last price be there."""
-        self.act(lambda: self._move(bid, ask))
+    async def move(self, bid: Decimal, ask: Decimal, size: Decimal | None = None) -> None:
+        """Move the best bid and ask, and let the last price be there; so much is bid for."""
+        self.act(lambda: self._move(bid, ask, size))
 
-    def _move(self, bid: Decimal, ask: Decimal) -> None:
+    def _move(self, bid: Decimal, ask: Decimal, size: Decimal | None = None) -> None:
         venue, pair = self.exchange.venue, self.pair
         for number in self._quoted:
             pair.book.cancel(number)
         self._moves += 1  # the same top of the book is not told twice
         lots = 100_000_000 + self._moves
+        bid_lots = lots if size is None else int(size / LISTING.step)
         self._quoted = [
-            venue.quote(pair, side, self._ticks(price), lots)
-            for side, price in ((OrderSide.BUY, bid), (OrderSide.SELL, ask))
+            venue.quote(pair, side, self._ticks(price), count)
+            for side, price, count in (
+                (OrderSide.BUY, bid, bid_lots),
+                (OrderSide.SELL, ask, lots),
+            )
         ]
         venue.trade(pair, OrderSide.BUY, 1)
         venue.settle(pair)

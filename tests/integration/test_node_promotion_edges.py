@@ -524,7 +524,7 @@ def test_an_interrupted_cell_promotes_nothing(place: Place) -> None:
 def test_what_a_node_held_that_died_while_it_promoted_is_closed_when_there_is_a_price(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 300_000_000)
     desk = Desk()
     node = place.node(desk)
 

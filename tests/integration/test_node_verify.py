@@ -633,7 +633,7 @@ class Noting(Crossing):
 def test_what_is_refused_since_promoted_code_has_changed_is_refused_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 10_000_000)
+    monkeypatch.setattr("workbench.node.promotion.auditions._LOOK_NS", 300_000_000)
     place, desk = promotion.Place(tmp_path), Noting()
     node = place.node(desk, settings={"journal_data": True})
 

@@ -56,6 +56,7 @@ class Life:
         )
         self.node = wb.sandbox(self.desk, self.feed, instrument=MARGIN, venue=venue, config=config)
         self.dies = True
+        self.first = 100.0
 
     def quote(self, bid: float) -> None:
         self.feed.client.quote(bid)
@@ -80,7 +81,7 @@ class Life:
             task = asyncio.create_task(self.node.run_async())
             await until(lambda: self.node.phase == "running", self.node)
             self.before = self.balances()
-            self.quote(100.0)
+            self.quote(self.first)
             await until(lambda: self.node.core.cache.quote(PAIR.id), self.node)
             await act(self)
             self.after = self.balances()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.test_emulator import ACCOUNT, PAIR, Setup
+from tests.unit.test_resuming import resumed
 from workbench.model import commands as c
 from workbench.model import events as e
 from workbench.model.enums import ContingencyType, OrderSide, OrderStatus
@@ -34,6 +35,7 @@ class SlowVenue(RuleBasedStateMachine):
         self.todo: list[Any] = []
         self.book: dict[str, Order] = {}  # what the venue works
         self.refusals = 0
+        self.failed: set[Any] = set()
 
     def take_in(self) -> None:
         """Let what was sent arrive in the venue's queue."""
@@ -106,6 +108,17 @@ class SlowVenue(RuleBasedStateMachine):
         self.bid = max(50, self.bid + ticks)
         self.setup.quote(self.bid / 100, (self.bid + 2) / 100)
         self.take_in()
+
+    @rule()
+    def begin_anew(self) -> None:
+        """Let the node end, and another one go on; what is on its way to the venue arrives."""
+        self.failed |= {failure.client_order_id for failure in self.setup.failed}
+        self.setup = resumed(self.setup)
+        self.seen = 0
+        self.book = {name: self.order(name) for name in self.book}
+        self.lists = [[self.order(one.client_order_id) for one in made] for made in self.lists]
+        self.take_in()
+        self.move(0)
 
     # What the venue does
 
@@ -205,7 +218,7 @@ class SlowVenue(RuleBasedStateMachine):
                 break
             self.answer(is_refused=False)
         assert not self.todo
-        failed = {failure.client_order_id for failure in self.setup.failed}
+        failed = self.failed | {failure.client_order_id for failure in self.setup.failed}
         for made in self.lists:
             for order in made:
                 self.check_links(order, failed)

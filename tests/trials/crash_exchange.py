@@ -74,12 +74,18 @@ def books(venue: Venue) -> dict[str, Any]:
             for order in venue.orders_of.get((OWNER, PAIR), [])
         ],
         "trades": [str(fill.number) for fill in fills],
-        "position": str(sum((f.quantity if f.is_buyer else -f.quantity) for f in fills)),
+        "position": str(sum(_gained(fill, listing.base) for fill in fills)),
         "balances": {
             asset: str(balance.free + balance.locked)
             for asset, balance in venue.wallets[OWNER].balances.items()
         },
     }
+
+
+def _gained(fill: Any, base: str) -> Any:
+    """Return what a fill added to the account: less its fee, where that was taken in kind."""
+    taken = fill.fee if fill.fee_asset == base else 0
+    return (fill.quantity if fill.is_buyer else -fill.quantity) - taken
 
 
 class Mover:

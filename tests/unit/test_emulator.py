@@ -129,12 +129,14 @@ class Setup:
         *,
         kinds: str = "quotes trades bars mark_prices",
         quote: bool = True,
+        run_tag: str = "T",
         **core: Any,
     ) -> None:
+        self.run_tag = run_tag
         self.clock = SimulatedClock(10 * DAY)
         channels = Channels.plain()
         senders = Senders(channels, "test")
-        self.core = TradingCore(self.clock, channels, senders, run_tag="T", **core)
+        self.core = TradingCore(self.clock, channels, senders, run_tag=run_tag, **core)
         self.broker, self.feed = Broker(capabilities), Feed(set(kinds.split()))
         self.broker.say = self.core.senders.exec_event.send
         self.core.execution.add_client(self.broker)

@@ -188,6 +188,14 @@ def test_two_closes_at_the_market_are_one_too_many() -> None:
     assert again.reason.startswith("REDUCE_ONLY: a reduce-only sell of 10, beside 10 of others")
 
 
+def test_closing_a_position_twice_is_once_too_often() -> None:
+    setup = long()
+    setup.do("close_position")
+    setup.do("close_position")
+    assert setup.sent[1:] == ["sell 10 market"]
+    assert setup.heard(e.OrderDenied).code == "REDUCE_ONLY"
+
+
 @pytest.mark.parametrize("is_reducing", [True, False])
 def test_what_is_newest_is_cut_back_first_when_the_position_shrinks(is_reducing: bool) -> None:
     setup = long()
@@ -409,12 +417,12 @@ def test_what_an_earlier_run_left_is_cut_back_when_strategies_start() -> None:
     sold = setup.submit("market", "sell", 10)
     setup.accept(sold)
     again = Setup(LACKING, quote=False)
-    again.core.emulator.adopt()
+    again.core.adopt()
     assert not again.core.emulator.is_concerned
     records = list(setup.core.log)
     later = Setup(LACKING, quote=False)
     later.core.rebuild(records)
-    later.core.emulator.adopt()
+    later.core.adopt()
     later.core.dispatcher.drain()
     assert later.sent == []  # within what is held
     known = later.core.cache.order(sold.client_order_id)

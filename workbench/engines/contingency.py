@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workbench.model.enums import ContingencyType
+from workbench.model.enums import ContingencyType, OrderStatus
 from workbench.model.events import OrderInitialized
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.money import ZERO
@@ -63,6 +63,10 @@ class _Node:
     def leaves(self) -> Decimal:
         return self.quantity - self.filled
 
+    @property
+    def contingency(self) -> ContingencyType | None:
+        return self.definition.terms.contingency
+
 
 class Contingencies:
     """Follows linked orders and acts when one of them fills or ends.
@@ -87,7 +91,7 @@ class Contingencies:
         definitions: Mapping[ClientOrderId, OrderInitialized],
         orders: Mapping[ClientOrderId, Order],
     ) -> None:
-        """Follow again the linked orders of groups that are not over.
+        """Follow again the linked orders of groups that are not over; nothing is done yet.
 
         Args:
             definitions: As they were sent.
@@ -103,10 +107,26 @@ class Contingencies:
             parent = orders.get(definition.terms.parent_order_id or ClientOrderId(""))
             node.quantity, node.filled = order.quantity, order.filled_quantity
             node.is_over = order.is_closed
-            node.is_held = parent is not None and not (
+            if parent is None:
+                node.is_held = False
+                continue
+            if not parent.filled_quantity:
+                node.wanted = order.quantity  # nobody but its owner has changed it yet
+            node.is_held = order.status is OrderStatus.EMULATED or not (
                 parent.filled_quantity if definition.reduce_only else parent.leaves_quantity <= 0
             )
         for node in list(self._nodes.values()):
+            self._forget(node)
+
+    def settle(self) -> None:
+        """Do what follows from what orders are that were restored; twice is once."""
+        # What exits have closed is known before their parents are asked what there is to close.
+        nodes = list(self._nodes.values())
+        for node in sorted(nodes, key=lambda one: one.contingency is ContingencyType.OTO):
+            if node.filled:
+                self._pass_on(node)
+            if node.is_over:
+                self._cancel_waiting(node, "over")
             self._forget(node)
 
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
@@ -123,7 +143,7 @@ class Contingencies:
         node = self._nodes.get(client_order_id)
         if node is None or quantity == node.quantity:
             return
-        if node.definition.terms.contingency is ContingencyType.OTO:
+        if node.contingency is ContingencyType.OTO:
             for child in self._linked(node):
                 if child.is_held and child.quantity == node.quantity:
                     child.quantity = quantity
@@ -145,17 +165,21 @@ class Contingencies:
         node.filled += quantity
         if node.leaves <= 0:
             node.is_over = True
-        contingency = node.definition.terms.contingency
+        self._pass_on(node)
+        self._forget(node)
+
+    def _pass_on(self, node: _Node) -> None:
+        """Let what an order has filled have its effect on those linked to it."""
+        name, contingency = node.definition.client_order_id, node.contingency
         if contingency is ContingencyType.OTO:
             self._feed_children(node)
         elif contingency is ContingencyType.OCO:
             for sibling in self._linked(node):
-                self._cancel(sibling, f"{client_order_id} was filled (OCO)")
+                self._cancel(sibling, f"{name} was filled (OCO)")
         elif contingency is ContingencyType.OUO:
             self._even_out(node)
         if node.leaves <= 0:
             self._end_parent(node)
-        self._forget(node)
 
     def on_over(self, client_order_id: ClientOrderId, what: str) -> None:
         """Take an order's end other than by a fill: a rejection, cancel or expiry.
@@ -218,7 +242,7 @@ class Contingencies:
 
     def _cancel_waiting(self, parent: _Node, what: str) -> None:
         """Cancel the children that wait for a parent that ended."""
-        if parent.definition.terms.contingency is not ContingencyType.OTO:
+        if parent.contingency is not ContingencyType.OTO:
             return
         name = parent.definition.client_order_id
         for child in self._linked(parent):

@@ -16,7 +16,7 @@ import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.model.commands import CancelOrder, ModifyOrder, TradingCommand
-from workbench.model.enums import OrderStatus
+from workbench.model.enums import ContingencyType, OrderStatus
 from workbench.model.events import (
     OrderCancelRejected,
     OrderEvent,
@@ -46,7 +46,7 @@ class ContingencyFailed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Demand(msgspec.Struct, eq=False):
-    """What is demanded of an order: another quantity, or (None) its end.
+    """What is demanded of an order: another quantity or price, or (neither) its end.
 
     Attributes:
         reason: Why it is demanded.
@@ -60,6 +60,31 @@ class _Demand(msgspec.Struct, eq=False):
     tries: int = 0
     is_due: bool = False
     refusal: str = ""
+    price: Decimal | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether it is to end."""
+        return self.quantity is None and self.price is None
+
+    @property
+    def asked(self) -> str:
+        """Return what is asked for, in words."""
+        if self.price is not None:
+            return f"a price of {self.price}"
+        return "a cancel" if self.quantity is None else f"a quantity of {self.quantity}"
+
+    def is_asked_by(self, command: CancelOrder | ModifyOrder) -> bool:
+        """Return whether a command asks for it."""
+        if isinstance(command, CancelOrder):
+            return self.is_end
+        return (command.quantity, command.price) == (self.quantity, self.price)
+
+    def is_met_by(self, order: Order) -> bool:
+        """Return whether an order is what was demanded of it."""
+        if self.price is not None:
+            return self.price == order.price
+        return self.quantity == order.quantity
 
 
 class Demands:
@@ -98,8 +123,10 @@ class Demands:
         demand = self._demands.get(order.client_order_id)
         if demand is None:
             return order.leaves_quantity
-        quantity = demand.quantity
-        return ZERO if quantity is None else max(ZERO, quantity - order.filled_quantity)
+        if demand.is_end:
+            return ZERO
+        quantity = order.quantity if demand.quantity is None else demand.quantity
+        return max(ZERO, quantity - order.filled_quantity)
 
     def end(self, client_order_id: ClientOrderId, reason: str) -> None:
         """Demand that an order ends."""
@@ -108,6 +135,10 @@ class Demands:
     def resize(self, client_order_id: ClientOrderId, quantity: Decimal, reason: str) -> None:
         """Demand that an order has another quantity."""
         self._demand(client_order_id, _Demand(quantity, reason))
+
+    def reprice(self, client_order_id: ClientOrderId, price: Decimal, reason: str) -> None:
+        """Demand that an order has another price."""
+        self._demand(client_order_id, _Demand(None, reason, price=price))
 
     def _demand(self, key: ClientOrderId, demand: _Demand) -> None:
         self._demands.pop(key, None)
@@ -125,27 +156,25 @@ class Demands:
             "client_order_id": order.client_order_id,
             "ts_init": self._clock.timestamp_ns(),
         }
-        quantity = demand.quantity
-        if quantity is None:
+        if demand.is_end:
             command = CancelOrder(**fields)
         else:
-            command = ModifyOrder(quantity=quantity, **fields)
+            command = ModifyOrder(quantity=demand.quantity, price=demand.price, **fields)
         self._sent.append(command)
         self._send(command)
 
     # Commands
 
     def is_ours(self, command: TradingCommand) -> bool:
-        """Return whether a command was sent from here."""
-        return any(one is command for one in self._sent)
+        """Return whether a command was sent from here, or one that is equal."""
+        return command in self._sent
 
     def take(self, command: CancelOrder | ModifyOrder) -> bool:
         """Return whether a command that was sent from here is still to leave."""
-        self._sent = [one for one in self._sent if one is not command]
+        self._sent.remove(command)
         demand = self._demands.get(command.client_order_id)
         order = self._cache.order(command.client_order_id)
-        wanted = command.quantity if isinstance(command, ModifyOrder) else None
-        if demand is None or demand.quantity != wanted or order is None:
+        if demand is None or order is None or not demand.is_asked_by(command):
             return False  # done, or something else is demanded by now
         # Another cancel may be on its way; should it be refused, this is asked for again.
         demand.is_due = order.status is OrderStatus.PENDING_CANCEL
@@ -161,13 +190,13 @@ class Demands:
             return
         if isinstance(event, OrderFilled) and not self._is_harmless(order):
             self._check_overtaken(order, demand, event)
-        if order.is_closed or demand.quantity == order.quantity:
+        if order.is_closed or demand.is_met_by(order):
             del self._demands[order.client_order_id]
         elif demand.quantity is not None and order.filled_quantity >= demand.quantity:
             # More was filled than it should have been cut to: what is left must go.
             self.end(order.client_order_id, demand.reason)
         else:
-            refused = OrderCancelRejected if demand.quantity is None else OrderModifyRejected
+            refused = OrderCancelRejected if demand.is_end else OrderModifyRejected
             if isinstance(event, refused):
                 demand.is_due, demand.refusal = True, event.reason
             if demand.is_due and order.status not in _NOT_NOW:
@@ -178,19 +207,31 @@ class Demands:
             self._ask(order, demand)
             return
         del self._demands[order.client_order_id]
-        asked = "a cancel" if demand.quantity is None else f"a quantity of {demand.quantity}"
         self.fail(
-            order, f"{asked} was refused {TRIES} times ({demand.refusal}), though {demand.reason}"
+            order,
+            f"{demand.asked} was refused {TRIES} times ({demand.refusal}), though {demand.reason}",
         )
 
     def _check_overtaken(self, order: Order, demand: _Demand, fill: OrderFilled) -> None:
-        if demand.quantity is None:
+        if demand.is_end:
             what = "it was being cancelled"
-        elif order.filled_quantity > demand.quantity:
+        elif demand.quantity is not None and order.filled_quantity > demand.quantity:
             what = f"it was being cut to {demand.quantity}"
         else:
             return
         self.fail(order, f"{fill.quantity} of it filled while {what}: {demand.reason}")
+
+    def check_late(self, fill: OrderFilled) -> None:
+        """Report a parent that filled after its children had been cancelled on our side."""
+        order = self._cache.order(fill.client_order_id)
+        if order is None or order.contingency is not ContingencyType.OTO:
+            return
+        children = [self._cache.order(one) for one in order.linked_order_ids]
+        left = [one for one in children if one is not None]
+        if left and all(
+            one.status is OrderStatus.CANCELED and one.account_id is None for one in left
+        ):
+            self.fail(order, f"{fill.quantity} of it filled after its children were cancelled")
 
     def fail(self, order: Order, reason: str) -> None:
         """Report what a contingency could not bring about."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from workbench.engines.cache import Cache
 from workbench.engines.capabilities import Capabilities
 from workbench.engines.clients import ExecutionClient
 from workbench.engines.emulation_ports import Venues
 from workbench.engines.triggers import AFTER_TRIGGER, TRIGGERED
 from workbench.engines.watching import MarketWatch
 from workbench.model.commands import SubmitOrder, SubmitOrderList
-from workbench.model.enums import OrderType, TriggerType
+from workbench.model.enums import AccountType, OrderType, TriggerType
 from workbench.model.errors import ClientError
 from workbench.model.events import OrderInitialized
 
@@ -20,11 +23,13 @@ class EmulationNeeds:
     """Says what the client that a command is for lacks.
 
     Args:
+        cache: Where accounts are.
         venues: Where commands go.
         watch: What can be watched.
     """
 
-    def __init__(self, venues: Venues, watch: MarketWatch) -> None:
+    def __init__(self, cache: Cache, venues: Venues, watch: MarketWatch) -> None:
+        self._cache = cache
         self._venues = venues
         self._watch = watch
 
@@ -40,9 +45,18 @@ class EmulationNeeds:
         client = self.client(command)
         return None if client is None else client.capabilities
 
-    def refusal(self, order: OrderInitialized, capabilities: Capabilities) -> str:
+    def is_cash(self, client: ExecutionClient) -> bool:
+        """Return whether a client's account has what it sells only once."""
+        account = self._cache.account(client.account_id)
+        return account is not None and account.account_type is AccountType.CASH
+
+    def refusal(
+        self,
+        order: OrderInitialized,
+        capabilities: Capabilities,
+        watched_by: TriggerType | None,
+    ) -> str:
         """Return why an order's trigger cannot be watched here; "" where it can, or need not."""
-        watched_by = trigger_type(order, capabilities)
         if watched_by is None:
             return ""
         becomes = AFTER_TRIGGER.get(order.order_type, order.order_type)
@@ -64,3 +78,11 @@ def trigger_type(order: OrderInitialized, capabilities: Capabilities) -> Trigger
     if asked is not None:
         return asked
     return order.terms.trigger_type if capabilities.trigger_to_emulate(order) else None
+
+
+def is_taken_apart(orders: Sequence[OrderInitialized], capabilities: Capabilities) -> bool:
+    """Return whether a list's orders go on alone; one with what its client lacks is denied."""
+    return not any(capabilities.missing(order) for order in orders) and any(
+        capabilities.to_emulate(order) or trigger_type(order, capabilities) is not None
+        for order in orders
+    )

@@ -11,11 +11,16 @@ A held order can be modified and cancelled like any other; nothing of that reach
 GTD or DAY time ends here. A LIMIT with an emulation trigger is held until that price reaches its
 limit; a MARKET order has nothing to wait for and is not held.
 
+Of linked sales of what a cash account holds one rests, the others wait here for their triggers
+(`workbench.engines.shared_holdings`).
+
 Lists: one that its client can be given whole is handed on whole. Another is taken apart: each order
 goes on alone, without its links, and these are followed here (`Contingencies`). What they demand of
 an order at the venue is asked for with a command of our own, which passes no risk check, and again
 if it is refused; what fills before such a cancel or change arrives cannot be undone: if it may hurt
 (a reduce-only order cannot) it is reported, as is what was refused for good.
+
+What it held when a node ended the next one holds again (`workbench.engines.resuming`).
 
 It is synchronous, does no I/O, and does not know which set-up it is part of. Everything it decides
 goes into the channels, so that nothing is entered while another callback runs.
@@ -23,25 +28,34 @@ goes into the channels, so that nothing is entered while another callback runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterable
 from decimal import Decimal
-from typing import Any
+
+import msgspec
 
 from workbench.engines.cache import Cache
-from workbench.engines.clients import Capabilities, ExecutionClient
+from workbench.engines.clients import ExecutionClient
+from workbench.engines.closing import Closings
 from workbench.engines.contingency import Contingencies, ContingencyActions
 from workbench.engines.demands import Demands
-from workbench.engines.emulation_needs import WATCHABLE, EmulationNeeds, trigger_type
+from workbench.engines.emulation_needs import (
+    WATCHABLE,
+    EmulationNeeds,
+    is_taken_apart,
+    trigger_type,
+)
 from workbench.engines.emulation_ports import Outlets, Venues
 from workbench.engines.held_orders import (
     Held,
     Stage,
+    alone,
     of_list,
-    trigger_of,
-    watch_of,
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
 from workbench.engines.releasing import Releases
-from workbench.engines.triggers import AFTER_TRIGGER, limit_behind, whole_ticks
+from workbench.engines.resuming import Resumption, Submit, Unheld
+from workbench.engines.shared_holdings import SharedHoldings, StandIn
+from workbench.engines.shelf import Shelf
 from workbench.engines.watching import DataSource, Listener, MarketWatch
 from workbench.model.commands import (
     CancelAllOrders,
@@ -53,15 +67,12 @@ from workbench.model.commands import (
     TradingCommand,
 )
 from workbench.model.enums import (
-    ContingencyType,
     OrderStatus,
-    OrderType,
-    TimeInForce,
 )
 from workbench.model.events import (
+    OrderAccepted,
     OrderCanceled,
     OrderDenied,
-    OrderEmulated,
     OrderEvent,
     OrderExpired,
     OrderFilled,
@@ -69,10 +80,9 @@ from workbench.model.events import (
     OrderRejected,
     OrderReleased,
     OrderUpdated,
-    TimeEvent,
     about,
 )
-from workbench.model.identifiers import AccountId, ClientId, ClientOrderId
+from workbench.model.identifiers import AccountId, ClientId, ClientOrderId, StrategyId
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.runtime.clock import Clock
@@ -98,8 +108,8 @@ class OrderEmulator:
     Attributes:
         watch: The market as triggers see it; a subscriber of the data engine.
         held: The orders that wait here.
-        is_concerned: Whether a list was ever taken apart here, or a client lacks reduce-only; until
-            then, and while nothing is held, no event concerns it.
+        is_concerned: Whether a list was ever taken apart here, something asked of what rests, or a
+            client lacks reduce-only; until then, and while nothing is held, no event concerns it.
     """
 
     def __init__(
@@ -109,21 +119,31 @@ class OrderEmulator:
         self._clock = clock
         self._venues = venues
         self._outlets = outlets
-        listener = Listener(self._moved, self._release)
+        listener = Listener(lambda held: self._shelf.trail(held), self._on_reached)
         self.watch = MarketWatch(cache, clock, data, outlets.subscription, listener)
-        self._needs = EmulationNeeds(venues, self.watch)
+        self._shelf = Shelf(cache, clock, venues, outlets, self.watch)
+        self.held = self._shelf.held
+        self._needs = EmulationNeeds(cache, venues, self.watch)
         self._releases = Releases(cache, self._needs)
         self.is_concerned = False
         self._links = Contingencies(
             ContingencyActions(self._demand_end, self._demand_quantity, self._release_child)
         )
-        self.held: dict[ClientOrderId, Held] = {}
-        self._count = 0
-        # Submits that are on their way through risk of orders that ended meanwhile.
-        self._dropped: set[ClientOrderId] = set()
         self._demands = Demands(
             cache, clock, outlets.command, outlets.failed, self._is_kept_at_venue
         )
+        self._closings = Closings(
+            cache, self._needs, self.held, self._demand_end, self._cut_back, self._demands
+        )
+        self._shares = SharedHoldings(
+            cache,
+            self._needs,
+            self.held,
+            self._closings,
+            self._demand_end,
+            self._demands,
+        )
+        self._resumption = Resumption(cache, self._needs, self._links, self._shares)
         self._reductions = ReduceOnlyKeeper(
             cache,
             self._client_of,
@@ -147,9 +167,9 @@ class OrderEmulator:
         elif (held := self.held.get(command.client_order_id)) is None:
             self._hand_on(command)
         elif isinstance(command, CancelOrder):
-            self._end(held, OrderCanceled)
+            self._shelf.end(held, OrderCanceled)
         elif isinstance(command, ModifyOrder):
-            self._modify(held, command)
+            self._shelf.modify(held, command)
         # A query is not for the venue: it does not know the order.
 
     def _hand_on(self, command: CancelOrder | ModifyOrder | QueryOrder) -> None:
@@ -162,8 +182,8 @@ class OrderEmulator:
 
     def _submit(self, command: SubmitOrder) -> None:
         key = command.client_order_id
-        if key in self._dropped:
-            self._dropped.remove(key)
+        if key in self._shelf.dropped:
+            self._shelf.dropped.remove(key)
             return
         if command.order.reduce_only and self._is_refused(command, (command.order,)):
             return
@@ -176,41 +196,48 @@ class OrderEmulator:
         order = command.order
         if order.order_type in WATCHABLE:
             capabilities = self._needs.capabilities(command)
-            if capabilities is not None and trigger_type(order, capabilities) is not None:
-                refusal = self._needs.refusal(order, capabilities)
+            by = None if capabilities is None else trigger_type(order, capabilities)
+            if capabilities is not None and by is not None:
+                refusal = self._needs.refusal(order, capabilities, by)
                 if refusal:
                     self._deny(order, refusal)
                 else:
-                    self._hold(command, capabilities)
+                    self._shelf.put(command, by)
                 return
+        elif self._closings.is_in_the_way(command):
+            self.is_concerned = True
+            held = self._shelf.put(command, None, waits=True)
+            self._shares.replaces(held, self._closings.make_room(held))
+            return
         self._venues.execute(command)
 
     def _submit_list(self, command: SubmitOrderList) -> None:
-        capabilities = self._needs.capabilities(command)
-        if capabilities is None or not any(
-            capabilities.to_emulate(order) or trigger_type(order, capabilities) is not None
-            for order in command.orders
-        ):
+        client = self._needs.client(command)
+        if client is None or not is_taken_apart(command.orders, client.capabilities):
             self._venues.execute(command)
             return
-        if any(capabilities.missing(order) for order in command.orders):
-            self._venues.execute(command)  # which denies it as a whole
-            return
-        refusals = (self._needs.refusal(order, capabilities) for order in command.orders)
+        capabilities, orders = client.capabilities, command.orders
+        watched = self._shares.watched(client, orders)
+        refusals = (
+            self._needs.refusal(order, capabilities, watched.get(order.client_order_id))
+            for order in orders
+        )
         refusal = next(filter(None, refusals), "")
         if refusal:
-            for order in command.orders:
+            for order in orders:
                 self._deny(order, refusal)
             return
-        if self._is_refused(command, command.orders):
+        if self._is_refused(command, orders):
             return
-        self._links.add(command.orders)
+        self._links.add(orders)
         self.is_concerned = True
-        for order in command.orders:
+        for order in orders:
             single = of_list(command, order)
+            by = watched.get(order.client_order_id)
             waits = self._links.is_held(order.client_order_id)
-            if waits or trigger_type(order, capabilities) is not None:
-                self._hold(single, capabilities, waits=waits)
+            if waits or by is not None:
+                rivals = () if by is None else self._shares.rivals(client, order, orders)
+                self._shelf.put(single, by, rivals, waits=waits)
             else:
                 self._venues.execute(single)
 
@@ -219,13 +246,29 @@ class OrderEmulator:
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.stage is not Stage.RELEASING
-        capabilities = self._needs.capabilities(command)
-        if capabilities is None:
+        client = self._needs.client(command)
+        if client is None:
             return False
-        is_child = order.terms.parent_order_id is not None
-        return trigger_type(order, capabilities) is not None or (
-            is_child and bool(capabilities.link_to_emulate(order))
+        capabilities = client.capabilities
+        if trigger_type(order, capabilities) is not None:
+            return True
+        if order.terms.parent_order_id is not None and capabilities.link_to_emulate(order):
+            return True
+        return (
+            isinstance(command, SubmitOrderList)
+            and is_taken_apart(command.orders, capabilities)
+            and order.client_order_id in self._shares.watched(client, command.orders)
         )
+
+    def set_may_leave(self, may_leave: Callable[[SubmitOrder], bool]) -> None:
+        """Say what tells whether an order would be let out now, whatever the account has."""
+        self._shares.may_leave = may_leave
+
+    def makes_room(self, order: OrderInitialized, account_id: AccountId) -> bool:
+        """Return whether what ties up the same as an order is first cut back for it."""
+        command = msgspec.structs.replace(alone(order), account_id=account_id)
+        is_released = order.client_order_id in self.held
+        return not is_released and self._closings.is_in_the_way(command)
 
     def named_by(self, client_order_id: ClientOrderId) -> tuple[ClientId | None, AccountId | None]:
         """Return the client and account that a held order names."""
@@ -242,79 +285,9 @@ class OrderEmulator:
         else:
             self._venues.execute(command)
 
-    # Holding
-
-    def _hold(
-        self, command: SubmitOrder, capabilities: Capabilities, *, waits: bool = False
-    ) -> None:
-        order = command.order
-        instrument = self._cache.require_instrument(order.instrument_id)
-        watched_by = trigger_type(order, capabilities)
-        self._count += 1
-        held = Held(
-            command=command,
-            definition=order,
-            instrument=instrument,
-            sequence=self._count,
-            stage=Stage.WAITING if waits else Stage.WATCHED,
-            quantity=order.quantity,
-            price=order.price,
-            trigger_price=order.trigger_price,
-        )
-        if watched_by is not None:
-            held.watch = watch_of(order, watched_by, instrument)
-        self.held[order.client_order_id] = held
-        self._outlets.event(OrderEmulated(**about(order, self._clock.timestamp_ns())))
-        self._set_expiry(held)
-        if not waits:
-            self.watch.add(held)
-
     def _deny(self, order: OrderInitialized, reason: str) -> None:
         fields = about(order, self._clock.timestamp_ns())
         self._outlets.event(OrderDenied(code="EMULATION_IMPOSSIBLE", reason=reason, **fields))
-
-    def _moved(self, held: Held) -> None:
-        """Tell of a trailing trigger that has moved."""
-        watch = held.watch
-        assert watch is not None
-        trigger = watch.trigger
-        assert trigger is not None
-        increment = held.instrument.price_increment
-        held.trigger_price = increment * trigger
-        price = None
-        if held.definition.order_type is OrderType.TRAILING_STOP_LIMIT:
-            limit = limit_behind(trigger, watch.side, held.definition.terms, held.instrument)
-            price = held.price = increment * limit
-        self._update(held, trigger_price=held.trigger_price, price=price, is_unasked=True)
-
-    def _update(self, held: Held, **changes: Any) -> None:
-        fields = about(held.definition, self._clock.timestamp_ns())
-        self._outlets.event(OrderUpdated(**changes, **fields))
-
-    def _modify(self, held: Held, command: ModifyOrder) -> None:
-        if held.stage is Stage.RELEASING:
-            held.later.append(command)
-            return
-        watch = held.watch
-        if command.quantity is not None:
-            held.quantity = command.quantity
-        if command.price is not None:
-            held.price = command.price
-        if command.trigger_price is not None:
-            held.trigger_price = command.trigger_price
-        if watch is not None:
-            trigger = trigger_of(held.definition.order_type, command.price, command.trigger_price)
-            if trigger is not None:
-                watch.trigger = whole_ticks(trigger, held.instrument)
-                watch.was_reached = False
-        self._update(
-            held,
-            quantity=command.quantity,
-            price=command.price,
-            trigger_price=command.trigger_price,
-        )
-        if watch is not None and held.stage is Stage.WATCHED:
-            self.watch.look(held)
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
         for held in list(self.held.values()):
@@ -323,56 +296,52 @@ class OrderEmulator:
                 order.strategy_id == command.strategy_id
                 and order.instrument_id == command.instrument_id
                 and command.side in (None, order.side)
+                and not self._closings.is_market(held)
             ):
-                self._end(held, OrderCanceled)
+                self._shares.forget(held)
+                self._shelf.end(held, OrderCanceled)
         self._venues.execute(command)
-
-    def _end(
-        self, held: Held, kind: type[OrderCanceled] | type[OrderExpired], **fields: Any
-    ) -> None:
-        key = held.definition.client_order_id
-        del self.held[key]
-        if held.is_sent:
-            self._dropped.add(key)
-        self._stop(held)
-        self._outlets.event(kind(**fields, **about(held.definition, self._clock.timestamp_ns())))
-
-    def _stop(self, held: Held) -> None:
-        self.watch.remove(held)
-        self._clock.cancel_timer(_alert(held))
-
-    # Time in force
-
-    def _set_expiry(self, held: Held) -> None:
-        order = held.definition
-        end_ns = order.terms.expire_ns
-        if order.time_in_force is TimeInForce.DAY:
-            now = self._clock.timestamp_ns()
-            end_ns = self._venues.client_for(held.command).day_ends(now)
-        if end_ns is not None:
-            self._clock.set_alert(_alert(held), end_ns, self._on_expiry)
-
-    def _on_expiry(self, event: TimeEvent) -> None:
-        held = self.held.get(ClientOrderId(event.name.removeprefix(_ALERT)))
-        if held is not None:
-            self._end(held, OrderExpired)
 
     # Release
 
+    def _on_reached(self, held: Held | StandIn, price: Decimal) -> None:
+        """Release what was triggered, once nothing works that ties up the same."""
+        if isinstance(held, StandIn):
+            self._on_turned(held, price)
+        elif self._shares.is_kept_back(held):
+            self.watch.resume(held)
+        elif self._shares.must_wait(held, price):
+            self.watch.remove(held)
+        else:
+            self._release(held, price)
+
+    def _release_settled(self) -> None:
+        for held in self._closings.settled():
+            self._release(held, None)
+        for held, price in self._shares.settled():
+            if held.stage is Stage.RELEASING:
+                self._release(held, price)
+            else:
+                self.watch.resume(held)
+
+    def _on_turned(self, stand_in: StandIn, price: Decimal) -> None:
+        found = self._shares.turned(stand_in, price)
+        if found is not None:
+            stop = stand_in.definition.client_order_id
+            reason = f"the market is where {stop} was, whose place it took"
+            self._demands.reprice(*found, reason)
+
     def _release(self, held: Held, price: Decimal | None) -> None:
         held.stage = Stage.RELEASING
-        self._stop(held)
+        order = self._cache.order(held.definition.client_order_id)
+        if order is not None and order.status is OrderStatus.RELEASED:
+            self._shelf.take_down(held)
+            self._resubmit(held)  # an earlier run let it go, and ended before it left
+            return
         self._cut_to_position(held)
-        kind = held.definition.order_type
-        self._outlets.event(
-            OrderReleased(
-                order_type=kind if held.watch is None else AFTER_TRIGGER.get(kind, kind),
-                quantity=held.quantity,
-                price=held.price,
-                released_price=price,
-                **about(held.definition, self._clock.timestamp_ns()),
-            )
-        )
+        self._shelf.release(held, price)
+        for stand_in in self._shares.stand_ins(held):
+            self.watch.resume(stand_in)
 
     def _cut_to_position(self, held: Held) -> None:
         """Leave a reduce-only order no more than there is to reduce, as a venue does.
@@ -389,11 +358,39 @@ class OrderEmulator:
         held.is_sent = True
         self._outlets.submit(self._releases.command(held, self._clock.timestamp_ns()))
 
-    # What only reduces
+    # What an earlier run left
 
-    def adopt(self) -> None:
-        """See to what an earlier run left at clients that lack reduce-only."""
+    def remember(self, commands: Iterable[Submit]) -> None:
+        """Take the commands of earlier runs, in order; what they left is held again at `adopt`."""
+        self._resumption.remember(commands)
+
+    def adopt(self, strategies: Container[StrategyId]) -> None:
+        """Go on with what an earlier run left: what was held, what is linked, what only reduces.
+
+        Args:
+            strategies: Those that run.
+        """
+        again: list[tuple[Held, Stage]] = []
+        for found in self._resumption.again(strategies, self.held):
+            if isinstance(found, Unheld):
+                fields = about(found.order, self._clock.timestamp_ns())
+                self._outlets.event(OrderCanceled(reason=found.reason, **fields))
+            else:
+                self._shelf.put_back(found)
+                again.append((found, found.stage))
+        self.is_concerned |= self._resumption.has_links
+        self._links.settle()
+        for held, stage in again:
+            if held.stage is not stage or held.definition.client_order_id not in self.held:
+                continue  # its links have ended it, or let it go
+            if stage is Stage.RELEASING:
+                self._release(held, None)
+            elif stage is Stage.WATCHED:
+                self.watch.add(held)
         self.is_concerned |= self._reductions.adopt()
+        self._release_settled()
+
+    # What only reduces
 
     def _is_refused(
         self,
@@ -419,6 +416,8 @@ class OrderEmulator:
         held = self.held.get(order.client_order_id)
         if held is not None:
             return held.quantity
+        if order.status is OrderStatus.EMULATED or order.client_order_id in self._shelf.dropped:
+            return ZERO  # it ended here just now; its books will say so
         is_ending = order.status is OrderStatus.PENDING_CANCEL
         return ZERO if is_ending else self._demands.leaves(order)
 
@@ -427,6 +426,9 @@ class OrderEmulator:
         self._demand_quantity(key, quantity, reason)
 
     def _is_kept_at_venue(self, order: Order) -> bool:
+        name = order.client_order_id
+        if self._shares.is_awaited(name) or self._closings.is_awaited(name):
+            return True  # what it leaves is all that the one which waits for it may trade
         client = self._client_of(order) if order.reduce_only else None
         return client is not None and client.capabilities.reduce_only
 
@@ -445,8 +447,14 @@ class OrderEmulator:
         if key in self._links:
             self._follow(event)
         elif isinstance(event, OrderFilled):
-            self._check_late(event)
+            self._demands.check_late(event)
         self._reductions.on_event(event)
+        for stand_in in self._shares.on_event(event):
+            self.watch.remove(stand_in)
+        if isinstance(event, OrderAccepted):
+            for stand_in in self._shares.standing_in(key):
+                self.watch.look(stand_in)  # the market may be there already
+        self._release_settled()
 
     def _follow(self, event: OrderEvent) -> None:
         key = event.client_order_id
@@ -472,18 +480,13 @@ class OrderEmulator:
             self._release(held, None)
             return
         held.stage = Stage.WATCHED
-        self._resize_held(held, quantity)
+        self._shelf.resize(held, quantity)
         self.watch.add(held)
-
-    def _resize_held(self, held: Held, quantity: Decimal) -> None:
-        if held.quantity != quantity:
-            held.quantity = quantity
-            self._update(held, quantity=quantity, is_unasked=True)
 
     def _demand_end(self, key: ClientOrderId, reason: str) -> None:
         held = self.held.get(key)
         if held is not None:
-            self._end(held, OrderCanceled, reason=reason)
+            self._shelf.end(held, OrderCanceled, reason=reason)
         else:
             self._demands.end(key, reason)
 
@@ -492,28 +495,6 @@ class OrderEmulator:
     ) -> None:
         held = self.held.get(key)
         if held is not None and held.stage is not Stage.RELEASING:
-            self._resize_held(held, quantity)
+            self._shelf.resize(held, quantity)
         else:
             self._demands.resize(key, quantity, reason)
-
-    # What came too late
-
-    def _check_late(self, fill: OrderFilled) -> None:
-        """Report a parent that filled after its children had been cancelled on our side."""
-        order = self._cache.order(fill.client_order_id)
-        if order is None or order.contingency is not ContingencyType.OTO:
-            return
-        children = [self._cache.order(one) for one in order.linked_order_ids]
-        left = [one for one in children if one is not None]
-        if left and all(
-            one.status is OrderStatus.CANCELED and one.account_id is None for one in left
-        ):
-            reason = f"{fill.quantity} of it filled after its children were cancelled"
-            self._demands.fail(order, reason)
-
-
-_ALERT = "order-emulator:end:"
-
-
-def _alert(held: Held) -> str:
-    return f"{_ALERT}{held.definition.client_order_id}"

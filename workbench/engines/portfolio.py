@@ -179,8 +179,15 @@ class Portfolio:
         account_id: str | None = None,
         venue: str | None = None,
     ) -> bool:
-        """Return whether no position is open; a long beside an equal short is not flat."""
-        return not self._open(instrument_id, strategy_id, account_id, venue)
+        """Return whether nothing is held that could be closed.
+
+        A long beside an equal short is not flat. What is below an instrument's step is: a fee taken
+        in the base currency may leave it, nobody can sell it, and its position stays open.
+        """
+        return not any(
+            abs(position.signed_quantity) >= position.instrument.quantity_increment
+            for position in self._open(instrument_id, strategy_id, account_id, venue)
+        )
 
     def realized_pnl(
         self,

@@ -7,13 +7,24 @@ HEDGING: a fill belongs to the position its order names, by default one of the o
 fill has beyond the position it closes, or brings once that is closed, opens a position of the
 order's own, as a flip does.
 
+A commission taken in the base currency (spot exchanges take it from what was bought) leaves less of
+it. With a fill of `q` at the price `p` and such a commission `c`, a purchase adds `q - c` at `p`,
+and a sale takes `q + c` off; what was taken counts at the fill's price: realised profit falls by
+`c * p * multiplier`. So a position is what the account has got, and its profit what that cost and
+brought. What a sale's commission takes beyond what is held comes from elsewhere in the account: it
+counts as profit lost, and opens nothing. A commission in any other currency is the account's
+affair alone.
+
 Ids: `P-<strategy>-<n>` for netted positions, `P-<client order id>` for an order's own.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from workbench.engines.cache import Cache
 from workbench.engines.portfolio import Portfolio
+from workbench.model.enums import OrderSide
 from workbench.model.events import (
     OrderFilled,
     PositionChanged,
@@ -22,7 +33,7 @@ from workbench.model.events import (
     PositionOpened,
 )
 from workbench.model.identifiers import PositionId
-from workbench.model.instruments import Instrument
+from workbench.model.instruments import DERIVATIVES, Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 from workbench.model.positions import Position, own_position_id, split_flip
@@ -60,15 +71,12 @@ class PositionKeeper:
             if position is None
             else position.instrument
         )
-        commission = fill.commission
-        if fill.commission_currency != instrument.settlement_currency:
-            # Charged to the account in its own currency; not part of this position's profit.
-            commission = ZERO
+        held = ZERO if position is None else position.signed_quantity
+        quantity, commission = _effect(fill, instrument, held)
         if position is None:
-            parts = ((fill.quantity, commission),)
+            parts = ((quantity, commission),)
         else:
-            held = position.signed_quantity
-            parts = split_flip(held, fill.side, fill.quantity, commission)
+            parts = split_flip(held, fill.side, quantity, commission)
         changes: list[PositionEvent] = []
         for quantity, share in parts:
             if position is None or not position.signed_quantity:
@@ -129,6 +137,24 @@ class PositionKeeper:
         )
         self._cache.add_position(position)
         return position
+
+
+def _effect(fill: OrderFilled, instrument: Instrument, held: Decimal) -> tuple[Decimal, Decimal]:
+    """Return how much a fill trades of a position, and its commission in settlement currency."""
+    quantity, commission = fill.quantity, fill.commission
+    unit = fill.commission_currency
+    if not commission or unit == instrument.settlement_currency:
+        return quantity, commission
+    if unit != instrument.base_currency or isinstance(instrument, DERIVATIVES):
+        # Charged to the account in its own currency; not part of this position's profit.
+        return quantity, ZERO
+    taken = commission / instrument.multiplier
+    traded = quantity - fill.side.sign * taken
+    if fill.side is OrderSide.SELL and held >= quantity:
+        traded = min(traded, held)
+    if traded <= 0:
+        return quantity, ZERO  # no venue takes all of a fill: it is not understood
+    return traded, instrument.notional(taken, fill.price)
 
 
 def _position_event(

@@ -120,7 +120,8 @@ class ReduceOnlyKeeper:
             kept = self._cache.order(order.client_order_id)
             if kept is None or not order.reduce_only or self._waits(kept):
                 continue
-            reason = self._reason(client, kept, order.quantity, before, order.position_id)
+            position_id = position_of(self._cache, client, order)
+            reason = self._reason(client, kept, order.quantity, before, position_id)
             if reason:
                 return [_denied(one, order, reason, now_ns) for one in orders]
             before.append(kept)
@@ -159,7 +160,7 @@ class ReduceOnlyKeeper:
             and (_trades_at_once(one) or not at_once)
         }
         beside = ZERO
-        for group in _linked([*others.values(), order]):
+        for group in linked([*others.values(), order]):
             most = self._largest(one for one in group if one is not order)
             # Of those it is linked to only one can fill: what is larger counts in its place.
             beside += max(ZERO, most - quantity) if group[-1] is order else most
@@ -204,6 +205,7 @@ class ReduceOnlyKeeper:
 
     def _cut(self, client: ExecutionClient, order: Order, left: Decimal) -> None:
         instrument = self._cache.require_instrument(order.instrument_id)
+        left = instrument.quantity(left)
         can_change = client.capabilities.amend or order.status in _HERE
         if not left or not can_change or left < (instrument.min_quantity or ZERO):
             self._actions.end(order.client_order_id, _REASON)
@@ -221,7 +223,7 @@ class ReduceOnlyKeeper:
                 piles.setdefault(key, []).append(order)
         found: list[tuple[Order, Decimal]] = []
         for (_, position_id), pile in piles.items():
-            groups = _linked(pile)
+            groups = linked(pile)
             sizes = [self._largest(group) for group in groups]
             excess = sum(sizes, ZERO) - self._room(client, pile[0], position_id)
             for group, size in zip(reversed(groups), reversed(sizes), strict=True):
@@ -261,7 +263,7 @@ class ReduceOnlyKeeper:
             and self._account_of(order) == client.account_id
             and not self._waits(order)
         ]
-        return sorted(working, key=_age)
+        return sorted(working, key=age)
 
     def _waits(self, order: Order) -> bool:
         """Return whether an order waits for a parent that has not filled."""
@@ -271,12 +273,7 @@ class ReduceOnlyKeeper:
         return parent is not None and not parent.filled_quantity
 
     def _position_of(self, client: ExecutionClient, order: Order) -> PositionId | None:
-        """Return the position an order is for, where a client keeps them apart."""
-        if client.order_management is not OrderManagement.HEDGING:
-            return None
-        parent_id = order.parent_order_id
-        parent = None if parent_id is None else self._cache.order(parent_id)
-        return order.position_id or (None if parent is None else parent.position_id)
+        return position_of(self._cache, client, order)
 
     def _room(
         self, client: ExecutionClient, order: Order, position_id: PositionId | None
@@ -291,6 +288,17 @@ class ReduceOnlyKeeper:
         return max(ZERO, -order.side.sign * held)
 
 
+def position_of(
+    cache: Cache, client: ExecutionClient, order: Order | OrderInitialized
+) -> PositionId | None:
+    """Return the position an order is for, where a client keeps them apart."""
+    if client.order_management is not OrderManagement.HEDGING:
+        return None
+    parent_id = order.terms.parent_order_id
+    parent = None if parent_id is None else cache.order(parent_id)
+    return order.position_id or (None if parent is None else parent.position_id)
+
+
 def _denied(
     order: OrderInitialized, culprit: OrderInitialized, reason: str, now_ns: int
 ) -> OrderDenied:
@@ -300,7 +308,7 @@ def _denied(
     return OrderDenied(code=code, reason=reason, **about(order, now_ns))
 
 
-def _age(order: Order) -> tuple[int, int, str]:
+def age(order: Order) -> tuple[int, int, str]:
     """Return what sorts orders by age; those of one moment by the counter in their id."""
     key = order.client_order_id
     return order.ts_init, len(key), key
@@ -308,14 +316,14 @@ def _age(order: Order) -> tuple[int, int, str]:
 
 def _trades_at_once(order: Order) -> bool:
     """Return whether an order trades when it comes, and nothing of it rests."""
-    if order.status is OrderStatus.EMULATED:
+    if order.status is OrderStatus.EMULATED and order.order_type is not OrderType.MARKET:
         return False
     if order.time_in_force in _AT_ONCE:
         return order.order_type in (OrderType.MARKET, OrderType.LIMIT)
     return order.order_type is OrderType.MARKET and order.time_in_force not in _AUCTIONS
 
 
-def _linked(orders: Sequence[Order]) -> list[list[Order]]:
+def linked(orders: Sequence[Order]) -> list[list[Order]]:
     """Return orders in groups of which only one can fill, by the newest of each."""
     groups: list[list[Order]] = []
     for order in orders:

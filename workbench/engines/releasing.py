@@ -9,8 +9,10 @@ import msgspec
 from workbench.engines.cache import Cache
 from workbench.engines.emulation_needs import EmulationNeeds
 from workbench.engines.held_orders import Held, bare_terms
+from workbench.engines.triggers import AFTER_TRIGGER
 from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderManagement
+from workbench.model.events import OrderReleased, about
 from workbench.model.identifiers import PositionId
 from workbench.model.money import ZERO
 
@@ -28,7 +30,7 @@ class Releases:
         self._needs = needs
 
     def reducible(self, held: Held) -> Decimal:
-        """Return how much a reduce-only order finds to reduce; of any other all of it.
+        """Return how much a reduce-only order finds to reduce, in steps; of any other all of it.
 
         It may have waited for long, and what it protects been closed in part; risk would refuse all
         of it.
@@ -43,7 +45,7 @@ class Releases:
         else:
             position = self._cache.position(position_id)
             signed = ZERO if position is None else position.signed_quantity
-        return -order.side.sign * signed
+        return held.instrument.quantity(-order.side.sign * signed)
 
     def command(self, held: Held, now_ns: int) -> SubmitOrder:
         """Return what puts an order before risk again: as it is now, and without its links."""
@@ -66,3 +68,21 @@ class Releases:
         client = self._needs.client(held.command)
         is_hedging = client is not None and client.order_management is OrderManagement.HEDGING
         return parent.position_id if is_hedging else None
+
+
+def released(held: Held, price: Decimal | None, now_ns: int) -> OrderReleased:
+    """Return what tells of a release, of what the order is now.
+
+    Args:
+        held: Which.
+        price: By which its trigger was reached; None for one without.
+        now_ns: For the event.
+    """
+    kind = held.definition.order_type
+    return OrderReleased(
+        order_type=kind if held.watch is None else AFTER_TRIGGER.get(kind, kind),
+        quantity=held.quantity,
+        price=held.price,
+        released_price=price,
+        **about(held.definition, now_ns),
+    )

@@ -6,6 +6,7 @@ Everything is in whole ticks, the middle of a quote in halves.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple, TypeVar
@@ -195,6 +196,11 @@ def make_watch(
         if activation is not None:
             watch.activation = whole_ticks(activation, instrument)
     return watch
+
+
+def at_any_price(side: OrderSide) -> Watch:
+    """Return a watch that the first quote reaches, or what stands in for one."""
+    return Watch(side, rises=False, trigger_type=TriggerType.DEFAULT, trigger=sys.maxsize)
 
 
 def offset_in_ticks(

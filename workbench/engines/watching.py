@@ -160,6 +160,15 @@ class MarketWatch:
             self._listener.on_moved(order)
         self._keep(order, watch)
 
+    def resume(self, order: Watched) -> None:
+        """Watch an order's trigger, unless it is watched, at the prices that come."""
+        watch = order.watch
+        assert watch is not None
+        book = self._books.get(order.instrument.id)
+        if book is None or order.definition.client_order_id not in book.orders:
+            order.since_ns = self._clock.timestamp_ns()
+            self._keep(order, watch)
+
     def look(self, order: Watched) -> None:
         """See whether an order whose trigger was moved is reached already."""
         watch = order.watch

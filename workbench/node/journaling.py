@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import msgspec
 
 from workbench.engines.clients import DataClient, ExecutionClient
+from workbench.engines.emulation_needs import is_taken_apart
 from workbench.model.commands import SubmitOrder, SubmitOrderList
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import ConfigError
 from workbench.model.events import (
     AccountState,
-    OrderCanceled,
     OrderInitialized,
     OrderRejected,
     OrderSubmitted,
@@ -212,7 +212,8 @@ class Journaling:
         for record in self.journal.messages(kinds, types=("AccountState", "SubmitOrderList")):
             message = record.message
             if isinstance(message, SubmitOrderList):
-                definitions.update({one.client_order_id: one for one in message.orders})
+                if not is_taken_apart(message.orders, client.capabilities):
+                    definitions.update({one.client_order_id: one for one in message.orders})
             elif message.account_id == account_id and state.counts(record):
                 if states and _totals(states[-1]) == _totals(message):
                     states.pop()
@@ -338,10 +339,6 @@ class Journaling:
                         yield refusal(reason=reason, account_id=client.account_id, **fields)
             for order in book.unknown:
                 yield from _settled(order, client.account_id, sent, now)
-            for order in book.emulated:
-                _log.warning("order %s was held here by a node that died", order.client_order_id)
-                fields = about(order, core.clock.timestamp_ns())
-                yield OrderCanceled(reason="the node that watched its trigger ended", **fields)
 
     def _requested(self) -> frozenset[ClientOrderId]:
         found: set[ClientOrderId] = set()

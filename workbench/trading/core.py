@@ -23,8 +23,9 @@ from workbench.engines.purging import Purged
 from workbench.engines.rebuilding import rebuild
 from workbench.engines.risk import RiskEngine, RiskLimits
 from workbench.model.commands import DataResponse, RequestData, ShutdownSystem, SubmitOrder
+from workbench.model.enums import TradingState
 from workbench.model.errors import StrategyError, ThreadError
-from workbench.model.events import OrderEvent, OrderFilled, PositionEvent
+from workbench.model.events import OrderDenied, OrderEvent, OrderFilled, PositionEvent
 from workbench.model.identifiers import (
     ClientOrderId,
     ComponentId,
@@ -133,6 +134,8 @@ class TradingCore:
         self.data.add_subscriber(self.emulator.watch)
         self.risk.waits_here = self.emulator.waits_here
         self.risk.held_for = self.emulator.named_by
+        self.risk.set_room(self.emulator.makes_room)
+        self.emulator.set_may_leave(self._may_leave)
         self.risk.set_hedging(self.execution.router.hedging)
         self.risk.set_apart(self.execution.router.simulated)
         self.lanes = Lanes(
@@ -185,12 +188,20 @@ class TradingCore:
             emulator.on_event(event)
 
     def _on_released(self, command: SubmitOrder) -> None:
-        owner = next((a for a in self.actors if a.component_id == command.strategy_id), None)
-        denial = owner.late_denial(command) if isinstance(owner, Strategy) else None
+        denial = self._late_denial(command)
         if denial is not None:
             self.senders.exec_event.send(denial)
         else:
             self.lanes.risk_commands.put(command)
+
+    def _may_leave(self, command: SubmitOrder) -> bool:
+        """Return whether a held order would be let out now, whatever its account has."""
+        is_halted = self.risk.trading_state is TradingState.HALTED
+        return not is_halted and self._late_denial(command) is None
+
+    def _late_denial(self, command: SubmitOrder) -> OrderDenied | None:
+        owner = next((a for a in self.actors if a.component_id == command.strategy_id), None)
+        return owner.late_denial(command) if isinstance(owner, Strategy) else None
 
     def _on_contingency_failed(self, failure: ContingencyFailed) -> None:
         self.bus.publish(f"events.contingency.{failure.strategy_id}", failure)
@@ -345,12 +356,16 @@ class TradingCore:
                     self.clock.sample()
                     self.on_actor("start", actor)
                     if not number:
-                        self.emulator.adopt()
+                        self.adopt()
                     self.risk.begin()
                     actor.start()
             finally:
                 self.clock.release()
             self.dispatcher.drain()
+
+    def adopt(self) -> None:
+        """Let the order emulator go on with what an earlier run left of these actors' orders."""
+        self.emulator.adopt(frozenset(actor.component_id for actor in self.actors))
 
     def stop_actors(self) -> list[StrategyError]:
         """Stop all that run, then handle what that caused; return what they raised."""

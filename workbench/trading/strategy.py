@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, dataclass_transform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, dataclass_transform
 
 from workbench.model import events as e
 from workbench.model.commands import (
@@ -30,41 +30,12 @@ from workbench.model.orders import Order
 from workbench.model.positions import Position
 from workbench.runtime.lifecycle import ComponentState
 from workbench.trading.actor import ROOTS, Actor, not_added
+from workbench.trading.admission import Admission
+from workbench.trading.order_callbacks import resolved
 from workbench.trading.order_factory import OrderFactory
-from workbench.trading.routes import Route
 
 if TYPE_CHECKING:
     from workbench.trading.core import TradingCore
-
-_ORDER_CALLBACKS: dict[type[e.OrderEvent], str] = {
-    e.OrderInitialized: "on_order_initialized",
-    e.OrderDenied: "on_order_denied",
-    e.OrderSubmitted: "on_order_submitted",
-    e.OrderAccepted: "on_order_accepted",
-    e.OrderRejected: "on_order_rejected",
-    e.OrderCanceled: "on_order_canceled",
-    e.OrderExpired: "on_order_expired",
-    e.OrderTriggered: "on_order_triggered",
-    e.OrderEmulated: "on_order_emulated",
-    e.OrderReleased: "on_order_released",
-    e.OrderPendingUpdate: "on_order_pending_update",
-    e.OrderPendingCancel: "on_order_pending_cancel",
-    e.OrderModifyRejected: "on_order_modify_rejected",
-    e.OrderCancelRejected: "on_order_cancel_rejected",
-    e.OrderUpdated: "on_order_updated",
-    e.OrderFilled: "on_order_filled",
-}
-_POSITION_CALLBACKS: dict[type[e.PositionEvent], str] = {
-    e.PositionOpened: "on_position_opened",
-    e.PositionChanged: "on_position_changed",
-    e.PositionClosed: "on_position_closed",
-}
-
-
-_STOPPED = (ComponentState.STOPPED, ComponentState.FAULTED)
-
-
-_Callbacks = dict[type, tuple[tuple[str, Callable[[Any], None]], ...]]
 
 
 @dataclass_transform(kw_only_default=True)
@@ -114,8 +85,9 @@ class Strategy(Actor):
         super().attach(core, component_id)
         owner = str(len(core.actors) + 1)
         ids = ClientOrderIds(core.run_tag, owner)
+        self._admission = Admission(self)
         self._factory = OrderFactory(StrategyId(component_id), core.cache, core.clock, ids)
-        self._callbacks: _Callbacks = self._resolved()
+        self._callbacks = resolved(self, Strategy)
         self._early: list[e.OrderEvent | e.PositionEvent] | None = []
 
     def start(self) -> None:
@@ -132,20 +104,7 @@ class Strategy(Actor):
         """Take note that the class is another now; called when its code is exchanged."""
         super().refresh_callbacks()
         if self._core is not None and self.state is not ComponentState.FAULTED:
-            self._callbacks = self._resolved()
-
-    def _resolved(self) -> _Callbacks:
-        """Return what takes each kind of event."""
-        return {
-            **{
-                kind: self._overridden(name, "on_order_event")
-                for kind, name in _ORDER_CALLBACKS.items()
-            },
-            **{
-                kind: self._overridden(name, "on_position_event")
-                for kind, name in _POSITION_CALLBACKS.items()
-            },
-        }
+            self._callbacks = resolved(self, Strategy)
 
     def fault(self) -> None:
         """Take no further part after an exception; called by the core.
@@ -155,13 +114,6 @@ class Strategy(Actor):
         """
         self._callbacks = {}
         super().fault()
-
-    def _overridden(self, *names: str) -> tuple[tuple[str, Callable[[Any], None]], ...]:
-        """Return the callbacks of these names that a subclass (or the object) defines."""
-        found = ((name, getattr(self, name), getattr(Strategy, name)) for name in names)
-        return tuple(
-            (name, own) for name, own, ours in found if getattr(own, "__func__", own) is not ours
-        )
 
     def handle_order_event(self, event: e.OrderEvent) -> None:
         """Call what there is for this event; called by the execution engine."""
@@ -215,7 +167,7 @@ class Strategy(Actor):
         core.cache.add_order(order)
         if order.terms.quote_quantity is not None:
             core.risk.size_in_units(order)
-        route = self._admit((order,), client_id, account_id)
+        route = self._admission.route((order,), client_id, account_id)
         if route is None:
             return
         core.lanes.risk_commands.put(
@@ -255,7 +207,7 @@ class Strategy(Actor):
             core.cache.add_order(order)
             if order.terms.quote_quantity is not None:
                 core.risk.size_in_units(order)
-        route = self._admit(tuple(order_list), client_id, account_id)
+        route = self._admission.route(tuple(order_list), client_id, account_id)
         if route is None:
             return
         core.lanes.risk_commands.put(
@@ -367,6 +319,9 @@ class Strategy(Actor):
     def close_position(self, what: Position | str | None = None) -> None:
         """Send a reduce-only market order for what is held; does nothing when flat.
 
+        As much as the instrument's step allows, rounded down: what is below a step, such as what a
+        commission taken in the base currency has left, cannot be sold and stays.
+
         Args:
             what: A position, or an instrument, all of whose positions are closed (by default the
                 only instrument).
@@ -381,11 +336,14 @@ class Strategy(Actor):
             chosen = self.instrument.id if what is None else InstrumentId(what)
             held = self.cache.positions_open(instrument_id=chosen, strategy_id=self.component_id)
         for position in held:
+            quantity = position.instrument.quantity(position.quantity)
+            if not quantity:
+                continue
             self.submit_order(
                 self.orders.market(
                     position.instrument_id,
                     OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY,
-                    position.quantity,
+                    quantity,
                     reduce_only=True,
                 ),
                 account_id=position.account_id,
@@ -393,7 +351,10 @@ class Strategy(Actor):
             )
 
     def close_all_positions(self) -> None:
-        """Send a reduce-only market order for each open position of this strategy."""
+        """Send a reduce-only market order for each open position of this strategy.
+
+        What is below an instrument's step stays (see `close_position`).
+        """
         for position in self.cache.positions_open(strategy_id=self.component_id):
             self.close_position(position)
 
@@ -443,44 +404,8 @@ class Strategy(Actor):
             raise ConfigError(f"order {order.client_order_id} has not been submitted yet")
 
     def late_denial(self, command: SubmitOrder) -> e.OrderDenied | None:
-        """Return what refuses an order that was held on our side, None where it may leave now.
-
-        It was let through when it was given; since then this may have stopped, or its route closed.
-        """
-        order = command.order
-        if not self._may_send(order):
-            return self._denial(order)
-        route = self.core.routes.find((order,), command.client_id, command.account_id)
-        return self._denied(order, route.code, route.reason) if route.code else None
-
-    def _may_send(self, order: Order | e.OrderInitialized) -> bool:
-        """Return whether an order may leave: once this has stopped only what reduces may."""
-        return order.reduce_only or self.state not in _STOPPED
-
-    def _denial(self, order: Order | e.OrderInitialized) -> e.OrderDenied:
-        """Return what refuses an order that may not leave any more."""
-        reason = f"{self.component_id} is {self.state.value}; only reduce-only orders pass now"
-        return self._denied(order, "STRATEGY_STOPPED", reason)
-
-    def _denied(self, order: Order | e.OrderInitialized, code: str, reason: str) -> e.OrderDenied:
-        fields = e.about(order, self.core.clock.timestamp_ns())
-        return e.OrderDenied(code=code, reason=reason, **fields)
-
-    def _admit(
-        self, orders: Sequence[Order], client_id: str | None, account_id: str | None
-    ) -> Route | None:
-        """Return where orders go that are submitted together; None if nowhere, which is told."""
-        core = self.core
-        if not all(map(self._may_send, orders)):
-            denials = [self._denial(order) for order in orders]
-        else:
-            route = core.routes.find(orders, client_id, account_id)
-            if not route.code:
-                return route
-            denials = [self._denied(order, route.code, route.reason) for order in orders]
-        for denial in denials:
-            core.senders.exec_event.send(denial)
-        return None
+        """Return what refuses an order that was held on our side, None where it may leave now."""
+        return self._admission.late_denial(command)
 
     # Callbacks, to be overridden
 

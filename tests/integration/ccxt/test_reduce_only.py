@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 
 import workbench as wb
+from tests.ccxt_trial import MONEY
 from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderStatus
 from workbench.node.journal import JournalKind
 
 D = Decimal
 LIMITS = wb.RiskLimits(max_order_quantity=10, max_position=10, max_loss_per_day="1_000 USDT")
-
-BOUGHT_AND_SOLD = D("99.998")
-"""What is left of 100 BTC: the fee for buying 2 was taken in BTC."""
 
 
 class Desk(wb.Strategy):
@@ -95,13 +93,14 @@ def play(
     return found[0]
 
 
-def test_a_take_profit_that_fills_cancels_the_stop_and_nothing_left_as_reduce_only(
+def test_a_take_profit_that_is_reached_cancels_the_stop_and_nothing_left_as_reduce_only(
     local_trial: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def act(node: wb.TradingNode, desk: Desk) -> None:
         entry, stop, profit = desk.bracket()
-        await until(lambda: entry.is_closed and stop.is_open and profit.is_open, node)
-        await local_trial.fill(profit.client_order_id, D(2))
+        await until(lambda: entry.is_closed and stop.is_open, node)
+        assert profit.status is OrderStatus.EMULATED
+        await local_trial.move(D("110.01"), D("110.02"))
         await until(lambda: profit.is_closed and stop.is_closed, node)
         assert (profit.status, stop.status) == (OrderStatus.FILLED, OrderStatus.CANCELED)
         await until(lambda: not node.core.cache.positions_open(), node)
@@ -124,12 +123,12 @@ def test_closing_a_position_cancels_the_exits_of_its_bracket(
 ) -> None:
     async def act(node: wb.TradingNode, desk: Desk) -> None:
         entry, stop, profit = desk.bracket()
-        await until(lambda: entry.is_closed and stop.is_open and profit.is_open, node)
+        await until(lambda: entry.is_closed and stop.is_open, node)
         desk.close_position()
         await until(lambda: stop.is_closed and profit.is_closed, node)
         assert [one.status for one in (stop, profit)] == [OrderStatus.CANCELED] * 2
         await until(lambda: not node.core.cache.positions_open(), node)
-        assert await local_trial.balance_of("BTC") == BOUGHT_AND_SOLD
+        assert await local_trial.balance_of("BTC") == MONEY["BTC"]
         assert desk.denials == []
 
     node = play(local_trial, tmp_path, monkeypatch, act)
@@ -142,14 +141,15 @@ def test_a_partial_close_makes_the_exits_smaller(
 ) -> None:
     async def act(node: wb.TradingNode, desk: Desk) -> None:
         entry, stop, profit = desk.bracket()
-        await until(lambda: entry.is_closed and stop.is_open and profit.is_open, node)
+        await until(lambda: entry.is_closed and stop.is_open, node)
         desk.submit_order(desk.orders.market(desk.instrument_id, "sell", "0.5", reduce_only=True))
-        await until(lambda: stop.leaves_quantity == profit.leaves_quantity == D("1.5"), node)
-        await until(lambda: stop.status is profit.status is OrderStatus.ACCEPTED, node)
+        left = D("1.498")
+        await until(lambda: stop.leaves_quantity == profit.leaves_quantity == left, node)
+        await until(lambda: stop.status is OrderStatus.ACCEPTED, node)
         await local_trial.move(D("89.98"), D("89.99"))
         await until(lambda: stop.is_closed and profit.is_closed, node)
-        assert (stop.status, stop.filled_quantity) == (OrderStatus.FILLED, D("1.5"))
+        assert (stop.status, stop.filled_quantity) == (OrderStatus.FILLED, D("1.498"))
         await until(lambda: not node.core.cache.positions_open(), node)
-        assert await local_trial.balance_of("BTC") == BOUGHT_AND_SOLD
+        assert await local_trial.balance_of("BTC") == MONEY["BTC"]
 
     play(local_trial, tmp_path, monkeypatch, act).dispose()

@@ -127,12 +127,13 @@ class RiskEngine:
             if self._limits.max_loss_per_day
             else None
         )
+        self._funds = Funds(cache, self._exposure, profits.rates.convert)
         self._checks = Checks(
             cache,
             clock,
             self._limits,
             self._exposure,
-            Funds(cache, self._exposure, profits.rates.convert),
+            self._funds,
             self._loss,
         )
         self._switch = TradingSwitch(self._checks, clock, self._tell)
@@ -190,6 +191,10 @@ class RiskEngine:
         self._exposure.apart = accounts
         if self._loss is not None:
             self._loss.apart = accounts
+
+    def set_room(self, makes_room: Callable[[OrderInitialized, AccountId], bool]) -> None:
+        """Say what tells whether what ties up the same as an order is cut back before it leaves."""
+        self._funds.makes_room = makes_room
 
     @property
     def held_for(self) -> Callable[[ClientOrderId], Destination]:

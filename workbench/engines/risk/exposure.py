@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.engines.cache import Cache
 from workbench.engines.needs import Need
+from workbench.engines.reduce_only import linked
 from workbench.engines.risk.definition import is_resting
 from workbench.model.enums import OrderSide
 from workbench.model.events import (
@@ -34,6 +35,7 @@ from workbench.model.identifiers import (
     Venue,
     venue_of,
 )
+from workbench.model.instruments import DERIVATIVES, Instrument
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 
@@ -299,14 +301,49 @@ class Exposure:
         for position in self._cache.positions_open(instrument_id=instrument_id):
             if position.account_id == account_id:
                 total += position.signed_quantity
+        siblings: list[Order] = []
         for order in self._cache.orders_open(instrument_id=instrument_id):
             if (
                 order.side is OrderSide.SELL
                 and order.account_id == account_id
                 and order.client_order_id not in self.claims
             ):
-                total -= order.leaves_quantity
+                if order.contingency is None:
+                    total -= order.leaves_quantity
+                else:
+                    siblings.append(order)
+        # Of linked ones only one can fill.
+        for group in linked(siblings):
+            total -= max(order.leaves_quantity for order in group)
         return total
+
+    def unsold_of(self, instrument: Instrument, account_id: AccountId) -> Decimal:
+        """Return what fills brought of an instrument's base currency and no resting order sells.
+
+        Over all instruments of that currency; claims are not counted. 0 where something is traded
+        for the currency in that account: how much of it is left, only the venue knows.
+        """
+        unit, total = instrument.base_currency, ZERO
+        for other in self._cache.instruments():
+            if other.venue != instrument.venue or isinstance(other, DERIVATIVES):
+                continue
+            if other.base_currency == unit:
+                total += self.unsold(other.id, account_id) * other.multiplier
+            elif other.settlement_currency == unit and self._is_traded(other.id, account_id):
+                return ZERO
+        return max(ZERO, total)
+
+    def _is_traded(self, instrument_id: InstrumentId, account_id: AccountId) -> bool:
+        """Return whether an account holds an instrument, or has an order for it on its way."""
+        cache = self._cache
+        found = (
+            *cache.positions_open(instrument_id=instrument_id),
+            *cache.orders_open(instrument_id=instrument_id),
+        )
+        return any(one.account_id == account_id for one in found) or any(
+            claim.order.instrument_id == instrument_id and claim.account_id == account_id
+            for claim in self.claims.values()
+        )
 
 
 def _counts_beside(other: Working, order: OrderInitialized) -> bool:

@@ -1,7 +1,14 @@
-"""Whether an account can bear an order: free balance (cash) or free margin."""
+"""Whether an account can bear an order: free balance (cash) or free margin.
+
+A venue tells of a fill and of the balance it leaves one after the other. So a sale from a cash
+account may use, whatever the balance says, what our own fills have brought to it and no resting
+order sells (`Exposure.unsold_of`): never more than the larger of the two, less what is claimed by
+orders on their way, so that sales together come to no more than what is there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from workbench.engines.cache import Cache
@@ -26,9 +33,13 @@ class Funds:
         cache: Where accounts, orders and positions are.
         exposure: Where claims are.
         convert: As the accounts' own; None where no rates are known.
+
+    Attributes:
+        makes_room: Whether what ties up the same as an order is cut back before it leaves.
     """
 
     def __init__(self, cache: Cache, exposure: Exposure, convert: Convert | None) -> None:
+        self.makes_room: Callable[[OrderInitialized, AccountId], bool] = _never
         self._cache = cache
         self._exposure = exposure
         self._convert = convert
@@ -97,7 +108,9 @@ class Funds:
             if not instrument.margin_init or order.reduce_only:
                 return None
             growth = self._growth(order)
-        elif self._closes_parent(order):
+        elif self._closes_parent(order) or (
+            order.reduce_only and self.makes_room(order, account.account_id)
+        ):
             return None
         return account_need(
             account,
@@ -134,7 +147,12 @@ class Funds:
             free = self._exposure.unsold(instrument.id, account.account_id)
         else:
             free = _free(account, need.unit)
-        free -= self._claimed(need.unit, account.account_id)
+        claimed = self._claimed(need.unit, account.account_id)
+        if need.amount - own <= free - claimed:
+            return None
+        if account.account_type is AccountType.CASH and need.unit == _sold(instrument):
+            free = max(free, self._exposure.unsold_of(instrument, account.account_id))
+        free -= claimed
         if need.amount - own <= free:
             return None
         of_own = f" beyond the {own} {whose}" if own else ""
@@ -219,6 +237,15 @@ class Funds:
 
 
 _NOTHING = Need("", ZERO)
+
+
+def _never(_: OrderInitialized, __: AccountId) -> bool:
+    return False
+
+
+def _sold(instrument: Instrument) -> str:
+    unit = instrument.base_currency
+    return "" if unit is None else unit.code
 
 
 def _free(account: AccountState, unit: str) -> Decimal:

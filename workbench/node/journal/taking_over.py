@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
+from workbench.model.commands import SubmitOrder, SubmitOrderList
 from workbench.model.events import OrderFilled
 from workbench.model.risk_events import RiskEvent
 from workbench.node.journal.folding import JournalState, of_accounts
 from workbench.node.journal.records import JournalRecord, RunStarted
 from workbench.trading.core import TradingCore
+
+_SUBMITS = (SubmitOrder, SubmitOrderList)
 
 
 def take_over_books(
@@ -37,14 +40,18 @@ def take_over_books(
     accounts = [client.account_id for client in core.execution.clients]
     told: list[RiskEvent] = []
     fills: list[OrderFilled] = []
+    submits: list[SubmitOrder | SubmitOrderList] = []
     for run, records in _by_run(messages):
         core.execution.configure(
             allow_overfills=run.allow_overfills,
             align_positions=run.align_positions,
             claims=run.claims,
         )
-        fills += core.rebuild(of_accounts(records, state, accounts))
+        mine = list(of_accounts(records, state, accounts))
+        fills += core.rebuild(mine)
+        submits += (r.message for r in mine if isinstance(r.message, _SUBMITS))
         told += (r.message for r in records if isinstance(r.message, RiskEvent) and state.counts(r))
+    core.emulator.remember(submits)
     core.risk.take_over(told)
     core.execution.configure(
         allow_overfills=allow_overfills, align_positions=align_positions, claims={}

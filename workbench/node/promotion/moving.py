@@ -114,9 +114,12 @@ class Mover:
                 self._close(position)
 
     def _close(self, position: Position) -> None:
+        quantity = position.instrument.quantity(position.quantity)
+        if not quantity:
+            return  # what a fee has left of a step: nobody can sell it
         orders = self._strategy.orders
         side = OrderSide.SELL if position.signed_quantity > 0 else OrderSide.BUY
-        order = orders.market(position.instrument_id, side, position.quantity, reduce_only=True)
+        order = orders.market(position.instrument_id, side, quantity, reduce_only=True)
         self._closing.setdefault(position.position_id, []).append(order)
         if self._unsent is not None:
             self._unsent |= {order.client_order_id}
@@ -201,6 +204,5 @@ class Mover:
 
 def _is_for(order: Order, position: Position) -> bool:
     """Return whether an order was refused that would have closed what is held."""
-    return not order.filled_quantity and (
-        order.side.sign * order.quantity == -position.signed_quantity
-    )
+    would_close = position.instrument.quantity(-position.signed_quantity)
+    return not order.filled_quantity and order.side.sign * order.quantity == would_close

@@ -192,7 +192,7 @@ class Between:
                 f"a {type(command).__name__} from outside left in the run and would not here"
             )
 
-    def _set_stage(self, _: JournalRecord, stage: k.StageSet) -> None:
+    def _set_stage(self, record: JournalRecord, stage: k.StageSet) -> None:
         core = self._core
         for found in stage.data_clients:
             core.data.add_client(FollowedDataClient(found, self._course.answers))
@@ -204,6 +204,7 @@ class Between:
         if stage.trading_state is not core.risk.trading_state:
             core.risk.set_trading_state(stage.trading_state)
             self._course.derived.clear()
+        self._call(record, "what an earlier run left", core.adopt)
 
     def _start(self, record: JournalRecord, message: k.StrategyStarted) -> None:
         self._course.is_running = True
