@@ -133,7 +133,7 @@ class TradingCore:
         )
         self.data.add_subscriber(self.emulator.watch)
         self.risk.waits_here = self.emulator.waits_here
-        self.risk.held_for = self.emulator.named_by
+        self.risk.set_held_for(self.emulator.named_by)
         self.risk.set_room(self.emulator.makes_room)
         self.emulator.set_may_leave(self._may_leave)
         self.risk.set_hedging(self.execution.router.hedging)

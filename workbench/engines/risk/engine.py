@@ -196,13 +196,8 @@ class RiskEngine:
         """Say what tells whether what ties up the same as an order is cut back before it leaves."""
         self._funds.makes_room = makes_room
 
-    @property
-    def held_for(self) -> Callable[[ClientOrderId], Destination]:
-        """Return what says which client and account an order that waits on our side names."""
-        return self._checks.held_for
-
-    @held_for.setter
-    def held_for(self, find: Callable[[ClientOrderId], Destination]) -> None:
+    def set_held_for(self, find: Callable[[ClientOrderId], Destination]) -> None:
+        """Say what tells which client and account an order that waits on our side names."""
         self._checks.held_for = find
 
     def take_over(self, events: Sequence[RiskEvent]) -> None:
