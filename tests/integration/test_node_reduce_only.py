@@ -122,7 +122,7 @@ def test_what_an_earlier_node_left_is_still_kept_within_the_position(place: Plac
         stop, profit = (node.core.cache.order(name) for name in names)
         assert stop is not None
         assert profit is not None
-        assert (stop.leaves_quantity, profit.status) == (4, OrderStatus.CANCELED)
+        assert (stop.leaves_quantity, profit.status) == (4, OrderStatus.EMULATED)
         order = desk.orders.market(PAIR.id, "sell", 3, reduce_only=True)
         desk.submit_order(order)
         await until(lambda: stop.leaves_quantity == 1 and order.is_closed)

@@ -44,6 +44,7 @@ class Desk(wb.Strategy):
 class Life:
     """One life of a sandbox node: from a build to a death or an end."""
 
+    first = 100.0  # the bid to begin with
     before: Any
     after: Any
     open: Any
@@ -56,7 +57,6 @@ class Life:
         )
         self.node = wb.sandbox(self.desk, self.feed, instrument=MARGIN, venue=venue, config=config)
         self.dies = True
-        self.first = 100.0
 
     def quote(self, bid: float) -> None:
         self.feed.client.quote(bid)

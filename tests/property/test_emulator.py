@@ -231,7 +231,7 @@ class SlowVenue(RuleBasedStateMachine):
         if order.contingency is ContingencyType.OCO and order.filled_quantity:
             assert not opened, "an OCO that filled has no open sibling"
         if order.contingency is ContingencyType.OUO and order.filled_quantity:
-            done = order.status is OrderStatus.FILLED
+            done = order.status is OrderStatus.FILLED and self.has_closed_all(order, siblings)
             for other in opened:
                 assert not done, "an OUO that is filled has no open sibling"
                 if order.client_order_id in self.book:
@@ -241,6 +241,17 @@ class SlowVenue(RuleBasedStateMachine):
                         or other.client_order_id in failed
                         or order.quantity != other.quantity
                     )
+
+    def has_closed_all(self, order: Order, siblings: list[Order]) -> bool:
+        """Return whether exits have closed what their parent opened.
+
+        One that fills while it is to grow has not: its siblings stay for the rest.
+        """
+        parent_id = order.parent_order_id
+        if parent_id is None:
+            return True
+        closed = sum((one.filled_quantity for one in siblings), order.filled_quantity)
+        return closed >= self.order(parent_id).filled_quantity
 
     def check_nothing_forgotten(self) -> None:
         """What is open is open on both sides."""

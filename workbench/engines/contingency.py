@@ -24,6 +24,8 @@ from workbench.model.identifiers import ClientOrderId
 from workbench.model.money import ZERO
 from workbench.model.orders import Order
 
+Within = Callable[[ClientOrderId, Decimal], Decimal]
+
 
 @dataclass(frozen=True)
 class ContingencyActions:
@@ -118,13 +120,18 @@ class Contingencies:
         for node in list(self._nodes.values()):
             self._forget(node)
 
-    def settle(self) -> None:
-        """Do what follows from what orders are that were restored; twice is once."""
+    def settle(self, within: Within) -> None:
+        """Do what follows from what orders are that were restored; twice is once.
+
+        Args:
+            within: Returns how much of a quantity that a child is to have it may have: of what its
+                parent filled a fee may have been taken.
+        """
         # What exits have closed is known before their parents are asked what there is to close.
         nodes = list(self._nodes.values())
         for node in sorted(nodes, key=lambda one: one.contingency is ContingencyType.OTO):
             if node.filled:
-                self._pass_on(node)
+                self._pass_on(node, within)
             if node.is_over:
                 self._cancel_waiting(node, "over")
             self._forget(node)
@@ -168,11 +175,11 @@ class Contingencies:
         self._pass_on(node)
         self._forget(node)
 
-    def _pass_on(self, node: _Node) -> None:
+    def _pass_on(self, node: _Node, within: Within | None = None) -> None:
         """Let what an order has filled have its effect on those linked to it."""
         name, contingency = node.definition.client_order_id, node.contingency
         if contingency is ContingencyType.OTO:
-            self._feed_children(node)
+            self._feed_children(node, within)
         elif contingency is ContingencyType.OCO:
             for sibling in self._linked(node):
                 self._cancel(sibling, f"{name} was filled (OCO)")
@@ -200,7 +207,7 @@ class Contingencies:
         linked = (self._nodes.get(one) for one in node.definition.terms.linked_order_ids)
         return [one for one in linked if one is not None and not one.is_over]
 
-    def _feed_children(self, parent: _Node) -> None:
+    def _feed_children(self, parent: _Node, within: Within | None) -> None:
         for child in self._linked(parent):
             if child.is_over:
                 continue  # a child that was released before it filled at once
@@ -213,8 +220,10 @@ class Contingencies:
                 continue
             if child.is_held:
                 self._release(child, quantity)
-            else:
-                self._resize(child, quantity)
+                continue
+            if within is not None:
+                quantity = max(child.quantity, within(child.definition.client_order_id, quantity))
+            self._resize(child, quantity)
 
     def _closed_beside(self, child: _Node) -> Decimal:
         """Return what the siblings of an OUO have closed of what their parent opened."""

@@ -379,7 +379,7 @@ class OrderEmulator:
                 self._shelf.put_back(found)
                 again.append((found, found.stage))
         self.is_concerned |= self._resumption.has_links
-        self._links.settle()
+        self._links.settle(self._reductions.within)
         for held, stage in again:
             if held.stage is not stage or held.definition.client_order_id not in self.held:
                 continue  # its links have ended it, or let it go

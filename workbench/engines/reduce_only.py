@@ -236,6 +236,19 @@ class ReduceOnlyKeeper:
 
     # What there is
 
+    def within(self, client_order_id: ClientOrderId, quantity: Decimal) -> Decimal:
+        """Return how much of a quantity that an order is to have it may have at its client.
+
+        Where that lacks reduce-only: what has filled, and what there is to reduce, in steps.
+        """
+        order = self._cache.order(client_order_id)
+        client = None if order is None or not order.reduce_only else self._lacking(order)
+        if order is None or client is None:
+            return quantity
+        room = self._room(client, order, self._position_of(client, order))
+        instrument = self._cache.require_instrument(order.instrument_id)
+        return min(quantity, order.filled_quantity + instrument.quantity(room))
+
     def _lacking(self, order: Order) -> ExecutionClient | None:
         """Return the client of an order if it has no reduce-only orders."""
         client = self._client_of(order)

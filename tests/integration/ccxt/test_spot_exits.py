@@ -237,11 +237,32 @@ def test_a_stop_protects_over_a_restart(place: Place) -> None:
         stop, profit = (node.core.cache.order(name) for name in names)
         assert stop is not None
         assert profit is not None
-        assert (stop.status, profit.status) == (OrderStatus.ACCEPTED, OrderStatus.CANCELED)
+        assert (stop.status, profit.status) == (OrderStatus.ACCEPTED, OrderStatus.EMULATED)
         assert node.core.cache.net_quantity(desk.instrument_id) == D("1.998")
         await place.trial.move(D("89.98"), D("89.99"))
         await flat(node)
         assert stop.status is OrderStatus.FILLED
+        await until(lambda: profit.status is OrderStatus.CANCELED, node)  # it waited here again
+
+    node = place.run(first, second)
+    report = node.verify()
+    assert report.is_identical, report.difference
+    node.dispose()
+
+
+def test_a_take_profit_goes_on_waiting_over_a_restart(place: Place) -> None:
+    names: list[Any] = []
+
+    async def first(node: wb.TradingNode, desk: Desk) -> None:
+        names.extend(one.client_order_id for one in await entered(node, desk.bracket("2")))
+
+    async def second(node: wb.TradingNode, desk: Desk) -> None:
+        stop, profit = (node.core.cache.order(name) for name in names)
+        assert stop is not None
+        assert profit is not None
+        await place.trial.move(D("120.01"), D("120.02"))
+        await flat(node)
+        assert (stop.status, profit.status) == (OrderStatus.CANCELED, OrderStatus.FILLED)
 
     node = place.run(first, second)
     report = node.verify()
