@@ -259,3 +259,16 @@ def test_what_waited_to_close_at_the_market_does_not_do_so_later() -> None:
     later = resumed(setup)
     assert now(later, closing).status is OrderStatus.CANCELED
     assert "the node ended before it could leave" in reason(later, closing)
+
+
+def test_what_was_cut_back_to_what_is_held_is_not_asked_to_grow_again() -> None:
+    setup = spot()
+    stop, _ = held(setup)
+    sold = setup.submit("market", "sell", 3, reduce_only=True)
+    setup.event(e.OrderUpdated, stop, quantity=D(7))
+    setup.accept(sold)
+    setup.fill(sold, 3)
+    assert stop.quantity == 7
+    later = resumed(setup)
+    assert later.sent == []
+    assert now(later, stop).status is OrderStatus.ACCEPTED
