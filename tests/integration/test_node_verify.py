@@ -18,7 +18,6 @@ import workbench as wb
 from tests.integration import test_node_promotion as promotion
 from tests.node_fakes import PAIR, ROOT, Feed
 from tests.verifying import Busy, market_data, replayed
-from workbench.node.journal import Journal
 from workbench.node.promotion import points
 from workbench.node.verification import Verification, verify
 
@@ -518,14 +517,14 @@ def test_exchanged_code_is_followed_in_the_process_that_has_it(tmp_path: Path) -
 
 
 def test_what_could_not_be_recorded_ends_what_can_be_verified(tmp_path: Path) -> None:
-    def open_small(path: Path, trader_id: str, clock: Any, *, redact: Any) -> Journal:
-        return Journal.open(path, trader_id, clock, redact=redact, congested_at=40, linger_s=0.2)
-
     life = Life(tmp_path, Steady())
-    life.node._open_journal = open_small
 
     async def act(life: Life) -> None:
         await life.feed_all(market_data(30), at_once=1)
+        journaling = life.node._journaling
+        assert journaling is not None
+        await journaling.journal.durable()
+        journaling.journal._congested_at = 5
         # More at once than the disk takes: who feeds is not asked to wait inside one slice.
         await life.feed_all(market_data(3000, 2), at_once=3001)
 
