@@ -273,7 +273,7 @@ def compare(kernel: Kernel, exchange: Exchange) -> dict[str, Any]:
             return there
         assert not repeated(here["fills"]), found
         assert time.monotonic() < end_s, found
-        kernel.run("await asyncio.sleep(0.2)").ok()  # asked more often, the exchange refuses
+        kernel.run("await asyncio.sleep(0.5)").ok()  # asked more often, the exchange refuses
 
 
 @pytest.mark.parametrize("history", [0, 60], ids=["cold", "with its indicator's history"])
@@ -332,6 +332,7 @@ def test_a_strategy_goes_from_the_sandbox_to_an_account_and_on_after_its_kernel_
         # What rests would fill once nobody looks.
         kernel.run("strategy.is_paused = True; strategy.cancel_all_orders(instrument.id)").ok()
         until(kernel, "not resting() and not node.core.cache.orders_in_flight()")
+        compare(kernel, exchange)  # the account's last change is told after the fill it is of
         kernel.run("await node.stop_async()").ok()
         end = compare(kernel, exchange)
         kernel.run("node.dispose()").ok()
