@@ -53,7 +53,8 @@ from workbench.engines.held_orders import (
 )
 from workbench.engines.reduce_only import ReduceOnlyActions, ReduceOnlyKeeper
 from workbench.engines.releasing import Releases
-from workbench.engines.resuming import Resumption, Submit, Unheld
+from workbench.engines.resuming import Resumption, Unheld
+from workbench.engines.risk.submits import Submit, meant
 from workbench.engines.shared_holdings import SharedHoldings, StandIn
 from workbench.engines.shelf import Shelf
 from workbench.engines.watching import DataSource, Listener, MarketWatch
@@ -241,7 +242,7 @@ class OrderEmulator:
             else:
                 self._venues.execute(single)
 
-    def waits_here(self, order: OrderInitialized, command: SubmitOrder | SubmitOrderList) -> bool:
+    def waits_here(self, order: OrderInitialized, command: Submit) -> bool:
         """Return whether an order of a command will be held here, and does not leave now."""
         held = self.held.get(order.client_order_id)
         if held is not None:
@@ -291,13 +292,7 @@ class OrderEmulator:
 
     def _cancel_all(self, command: CancelAllOrders) -> None:
         for held in list(self.held.values()):
-            order = held.definition
-            if (
-                order.strategy_id == command.strategy_id
-                and order.instrument_id == command.instrument_id
-                and command.side in (None, order.side)
-                and not self._closings.is_market(held)
-            ):
+            if any(meant(held.command, command)) and not self._closings.is_market(held):
                 self._shares.forget(held)
                 self._shelf.end(held, OrderCanceled)
         self._venues.execute(command)
@@ -392,11 +387,7 @@ class OrderEmulator:
 
     # What only reduces
 
-    def _is_refused(
-        self,
-        command: SubmitOrder | SubmitOrderList,
-        orders: tuple[OrderInitialized, ...],
-    ) -> bool:
+    def _is_refused(self, command: Submit, orders: tuple[OrderInitialized, ...]) -> bool:
         """Deny orders that may not leave together; return whether they may not."""
         client = self._needs.client(command)
         if client is None or client.capabilities.reduce_only:

@@ -17,16 +17,15 @@ from workbench.engines.clients import ExecutionClient
 from workbench.engines.contingency import Contingencies
 from workbench.engines.emulation_needs import EmulationNeeds, is_taken_apart, trigger_type
 from workbench.engines.held_orders import Held, Stage, held_again, make_held, of_list
+from workbench.engines.risk.submits import Submit, orders_of
 from workbench.engines.shared_holdings import SharedHoldings
 from workbench.engines.triggers import at_any_price
-from workbench.model.commands import SubmitOrder, SubmitOrderList
+from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderStatus, TriggerType
 from workbench.model.identifiers import ClientOrderId, StrategyId
 from workbench.model.orders import Order
 
 _HELD = (OrderStatus.EMULATED, OrderStatus.RELEASED)
-
-Submit = SubmitOrder | SubmitOrderList
 
 
 class Unheld(msgspec.Struct, frozen=True):
@@ -72,7 +71,7 @@ class Resumption:
         """Keep the commands of earlier runs that brought what is not over, each order's first."""
         known: set[ClientOrderId] = set()
         for command in commands:
-            names = _names(command)
+            names = [order.client_order_id for order in orders_of(command)]
             if not known.isdisjoint(names):
                 continue  # what was released went before risk again
             known.update(names)
@@ -120,10 +119,10 @@ class Resumption:
         orders = command.orders
         if not is_taken_apart(orders, client.capabilities):
             return None
-        known = {name: self._cache.order(name) for name in _names(command)}
+        definitions = {one.client_order_id: one for one in orders}
+        known = ((name, self._cache.order(name)) for name in definitions)
         self._links.restore(
-            {one.client_order_id: one for one in orders},
-            {name: order for name, order in known.items() if order is not None},
+            definitions, {name: order for name, order in known if order is not None}
         )
         self.has_links = True
         return _Group(
@@ -173,9 +172,3 @@ class Resumption:
             return False
         rivals = [self._cache.order(name) for name in held.rivals]
         return all(order is None or order.is_closed for order in rivals)
-
-
-def _names(command: Submit) -> list[ClientOrderId]:
-    if isinstance(command, SubmitOrder):
-        return [command.client_order_id]
-    return [order.client_order_id for order in command.orders]

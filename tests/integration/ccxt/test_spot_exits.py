@@ -22,6 +22,13 @@ USDT = 1_000_000
 MONEY = {"USDT": USDT}
 
 
+def verified(node: wb.TradingNode) -> None:
+    """Hold that a fresh copy gives the same commands, and let go of the node."""
+    report = node.verify()
+    assert report.is_identical, report.difference
+    node.dispose()
+
+
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """Give logging its records back as they were."""
@@ -172,9 +179,7 @@ def test_a_take_profit_takes_the_place_of_the_stop_that_rests(
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_the_stop_at_the_exchange_triggers_and_ends_the_take_profit(place: Place) -> None:
@@ -186,9 +191,7 @@ def test_the_stop_at_the_exchange_triggers_and_ends_the_take_profit(place: Place
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_after_a_part_of_a_take_profit_the_stop_held_here_sells_the_rest(place: Place) -> None:
@@ -206,9 +209,7 @@ def test_after_a_part_of_a_take_profit_the_stop_held_here_sells_the_rest(place: 
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 @pytest.mark.parametrize(("size", "left"), [("2", "0"), ("0.12345", "0.00000655")])
@@ -222,9 +223,7 @@ def test_what_was_bought_can_be_sold_as_soon_as_its_fill_is_told(
         assert desk.denials == []
 
     node = place.run(act, closes_at_once=True)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_a_stop_protects_over_a_restart(place: Place) -> None:
@@ -245,9 +244,7 @@ def test_a_stop_protects_over_a_restart(place: Place) -> None:
         await until(lambda: profit.status is OrderStatus.CANCELED, node)  # it waited here again
 
     node = place.run(first, second)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_a_take_profit_goes_on_waiting_over_a_restart(place: Place) -> None:
@@ -265,9 +262,7 @@ def test_a_take_profit_goes_on_waiting_over_a_restart(place: Place) -> None:
         assert (stop.status, profit.status) == (OrderStatus.CANCELED, OrderStatus.FILLED)
 
     node = place.run(first, second)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_a_node_that_takes_over_closes_what_the_first_one_bought(place: Place) -> None:
@@ -292,9 +287,7 @@ def test_closing_at_the_market_first_cancels_the_stop_that_ties_it_up(place: Pla
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_closing_a_part_first_makes_the_stop_smaller(place: Place) -> None:
@@ -312,9 +305,7 @@ def test_closing_a_part_first_makes_the_stop_smaller(place: Place) -> None:
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_a_bracket_closed_as_soon_as_its_entry_filled_leaves_nothing(place: Place) -> None:
@@ -338,9 +329,7 @@ def test_after_a_part_of_a_take_profit_the_rest_is_sold_where_the_stop_was(place
         assert desk.denials == []
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 @pytest.mark.parametrize(
@@ -357,9 +346,7 @@ def test_what_is_closed_and_cancelled_as_a_strategy_stops_is_both(
     cache = node.core.cache
     assert cache.net_quantity(place.trial.instrument_id) == 0
     assert [*cache.orders_open(), *cache.orders_emulated()] == []
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_while_trading_is_halted_the_stop_stays_at_the_exchange(place: Place) -> None:
@@ -375,9 +362,7 @@ def test_while_trading_is_halted_the_stop_stays_at_the_exchange(place: Place) ->
         assert (stop.status, profit.status) == (OrderStatus.CANCELED, OrderStatus.FILLED)
 
     node = place.run(act)
-    report = node.verify()
-    assert report.is_identical, report.difference
-    node.dispose()
+    verified(node)
 
 
 def test_what_a_fee_leaves_below_a_step_does_not_keep_a_strategy_from_going_on(

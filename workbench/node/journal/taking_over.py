@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
-from workbench.model.commands import SubmitOrder, SubmitOrderList
+from workbench.engines.risk.submits import Submit
 from workbench.model.events import OrderFilled
 from workbench.model.risk_events import RiskEvent
 from workbench.node.journal.folding import JournalState, of_accounts
 from workbench.node.journal.records import JournalRecord, RunStarted
 from workbench.trading.core import TradingCore
-
-_SUBMITS = (SubmitOrder, SubmitOrderList)
 
 
 def take_over_books(
@@ -40,7 +38,7 @@ def take_over_books(
     accounts = [client.account_id for client in core.execution.clients]
     told: list[RiskEvent] = []
     fills: list[OrderFilled] = []
-    submits: list[SubmitOrder | SubmitOrderList] = []
+    submits: list[Submit] = []
     for run, records in _by_run(messages):
         core.execution.configure(
             allow_overfills=run.allow_overfills,
@@ -49,7 +47,7 @@ def take_over_books(
         )
         mine = list(of_accounts(records, state, accounts))
         fills += core.rebuild(mine)
-        submits += (r.message for r in mine if isinstance(r.message, _SUBMITS))
+        submits += (r.message for r in mine if isinstance(r.message, Submit))
         told += (r.message for r in records if isinstance(r.message, RiskEvent) and state.counts(r))
     core.emulator.remember(submits)
     core.risk.take_over(told)
