@@ -16,6 +16,7 @@ from textwrap import dedent
 from typing import Any, TypeVar
 
 import workbench as wb
+from tests.waiting import GUARD_S
 from workbench.engines.clients import DataClient, ExecutionClient, VenueState
 from workbench.model import commands as c
 from workbench.model import events as e
@@ -31,7 +32,6 @@ Step = Callable[[], Awaitable[None]]
 USDT = currency("USDT")
 PAIR = wb.CurrencyPair.define("BTC/USDT.SIM", price_increment="0.01", quantity_increment="0.001")
 OTHER = wb.CurrencyPair.define("ETH/USDT.SIM", price_increment="0.01", quantity_increment="0.001")
-GUARD_S = 20.0
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +51,7 @@ class Stubborn:
         self.is_released = False
 
     async def __call__(self) -> None:
-        end = time.monotonic() + GUARD_S / 2
+        end = time.monotonic() + GUARD_S
         while not self.is_released and time.monotonic() < end:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
@@ -322,28 +322,6 @@ def simulated(*instruments: wb.Instrument) -> wb.Simulated:
     return wb.Simulated(SimulatedVenue().for_instruments(listed), listed)
 
 
-async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Wait until something holds; a guard against hanging, not a measure."""
-    end = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < end, f"it never came to be: {what or condition}"
-        await asyncio.sleep(0.001)
-
-
-def until_blocking(condition: Callable[[], object]) -> None:
-    """Wait until something holds, on a thread without a loop."""
-    end = time.monotonic() + GUARD_S
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, f"it never came to be: {condition}"
-        pause.wait(0.002)
-
-
-async def until_running(node: wb.TradingNode) -> None:
-    """Wait until a node's phase is `running`."""
-    await until(lambda: node.phase == "running", "running")
-
-
 def run(work: Coroutine[Any, Any, T], *, collects: bool = True) -> T:
     """Run in a fresh loop; nothing is left behind and no task's exception goes unseen."""
     unseen: list[dict[str, Any]] = []
@@ -359,11 +337,15 @@ def run(work: Coroutine[Any, Any, T], *, collects: bool = True) -> T:
             gc.collect()
         return result
 
-    # Not `asyncio.run`: a test of the nested run may have patched that.
-    with asyncio.Runner() as runner:
-        result = runner.run(main())
-    if collects:
-        gc.collect()
+    gc.freeze()  # what was there before is not looked through at each collection here
+    try:
+        # Not `asyncio.run`: a test of the nested run may have patched that.
+        with asyncio.Runner() as runner:
+            result = runner.run(main())
+        if collects:
+            gc.collect()
+    finally:
+        gc.unfreeze()
     assert not unseen, unseen
     assert senders.current() is None
     threads = [t.name for t in threading.enumerate() if t.name.startswith("workbench")]
@@ -380,7 +362,7 @@ def in_another_process(script: str) -> str:
         [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", dedent(script)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=GUARD_S,
         cwd=ROOT,
         check=False,
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.browser.lab_page import HEIGHT, WIDTH, LabPage
-from tests.browser.server import GUARD_S, LabServer
+from tests.browser.server import LabServer
+from tests.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-GUARD_S = 120.0  # against hanging; no test is decided by it
+from tests.waiting import GUARD_S
+
 _END_S = 30.0
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from tests.waiting import GUARD_S
 
 PAIR = wb.CurrencyPair.define("BTC/USD.SIM", price_increment="0.01", quantity_increment="0.1")
 BARS = wb.sample_bars(60)
@@ -498,7 +499,7 @@ def test_each_step_out_of_turn_is_refused_and_changes_nothing() -> None:
         await node.stop_async()
         refused(node, node.run, r"cannot run a STOPPED node; allowed now: dispose")
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), GUARD_S))
     assert node.fault is None
     node.dispose()
     node.dispose()
@@ -523,6 +524,6 @@ def test_a_strategy_that_runs_elsewhere_is_refused_and_runs_on() -> None:
         assert strategy.is_running
         await node.stop_async()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), GUARD_S))
     node.dispose()
     assert wb.backtest(strategy, QUOTES, instrument=PAIR).is_complete

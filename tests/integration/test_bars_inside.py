@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from tests.node_fakes import OTHER, PAIR, ROOT, Feed, FeedClient, make_node, run, until
+from tests.node_fakes import OTHER, PAIR, ROOT, Feed, FeedClient, make_node, run
+from tests.waiting import GUARD_S, until
 from workbench.engines.clients import DataClient
 from workbench.model import commands as c
 from workbench.model.codec import decode, encode
@@ -609,7 +610,7 @@ def test_a_synthetic_market_has_bars_made_of_its_quotes_and_trades() -> None:
         market = wb.Synthetic(PAIR, rate=500)
         node = wb.sandbox(strategy, data=market, instrument=PAIR)
         node.build()
-        await asyncio.wait_for(node.run_async(), 20)
+        await asyncio.wait_for(node.run_async(), GUARD_S)
         for bar in strategy.seen:
             assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
         stamps = [b.ts_event for b in strategy.of("100-millisecond-mid")]

@@ -11,9 +11,10 @@ import pytest
 
 import workbench as wb
 from tests.integration import test_node_journal, test_sandbox_journal
-from tests.integration.test_node_journal import Place, play, until
+from tests.integration.test_node_journal import Place, play
 from tests.integration.test_sandbox_journal import VENUES, Life
 from tests.node_fakes import PAIR
+from tests.waiting import until
 from workbench.model.events import OrderCanceled
 from workbench.node.verification import verify
 

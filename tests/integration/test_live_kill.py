@@ -20,7 +20,7 @@ from workbench_ccxt import PLUGIN
 
 import workbench as wb
 from tests.ccxt_trial import LocalTrial
-from tests.node_fakes import until, until_blocking
+from tests.waiting import until, until_blocking
 from workbench.model.errors import BrokenOffError, StrategyError
 from workbench.node.snapshots import KillReport
 from workbench.venues import (

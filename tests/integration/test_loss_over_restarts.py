@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import workbench as wb
-from tests.integration.test_node_journal import until
 from tests.integration.test_sandbox_journal import MARGIN, VENUES, Desk, Life
 from tests.node_fakes import ROOT, Feed
+from tests.waiting import until
 from workbench.model.risk_events import LossDayBegan, LossLimitReached
 from workbench.runtime.clock import LiveClock
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import Feed, Market, Trader, Watcher, make_node, run, until, until_running
+from tests.node_fakes import Feed, Market, Trader, Watcher, make_node, run
+from tests.waiting import until, until_running
 
 
 async def told_of_the_fault(node: wb.TradingNode) -> None:

@@ -306,7 +306,8 @@ def test_a_replay_goes_at_its_speed_and_its_speed_changes_nothing_else() -> None
 
 
 def test_a_replay_that_idles_waits_for_the_stop() -> None:
-    from tests.node_fakes import run, until
+    from tests.node_fakes import run
+    from tests.waiting import until
 
     async def main() -> None:
         strategy = EmaCross()

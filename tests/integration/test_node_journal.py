@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import GUARD_S, Market, make_node
+from tests.node_fakes import Market, make_node
+from tests.waiting import until
 from workbench.engines.external import EXTERNAL
 from workbench.model.enums import OrderStatus
 from workbench.model.events import TimeEvent
@@ -79,15 +80,6 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-async def until(condition: Callable[[], Any], node: wb.TradingNode | None = None) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        assert node is None or node.state in ("BUILT", "RUNNING"), node.fault
-        await asyncio.sleep(0.005)
 
 
 def play(

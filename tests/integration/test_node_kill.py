@@ -13,18 +13,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import (
-    PAIR,
-    Feed,
-    Market,
-    MarketClient,
-    make_node,
-    run,
-    simulated,
-    until,
-    until_blocking,
-    until_running,
-)
+from tests.node_fakes import PAIR, Feed, Market, MarketClient, make_node, run, simulated
+from tests.waiting import GUARD_S, until, until_blocking, until_running
 from workbench.engines.risk.switch import TradingSwitch
 from workbench.model import commands as c
 from workbench.model import events as e
@@ -322,7 +312,7 @@ def test_a_strategy_that_hangs_as_it_starts_is_broken_off() -> None:
     async def main() -> None:
         node = make_node(Hanging(), feed=Feed(), market=simulated())
         node.build()
-        killer = on_thread(lambda: (begun.wait(20), node.kill()))
+        killer = on_thread(lambda: (begun.wait(GUARD_S), node.kill()))
         node.run()
         await until(lambda: node.state == "STOPPED")
         killer.join()
@@ -348,7 +338,7 @@ def test_a_callback_that_hangs_before_its_strategy_starts_is_broken_off() -> Non
         node.build()
         # As what a venue tells while the node connects, of an order that it knows already.
         strategy.submit_order(strategy.orders.limit(PAIR.id, "buy", 1, 50.0))
-        killer = on_thread(lambda: (begun.wait(20), node.kill()))
+        killer = on_thread(lambda: (begun.wait(GUARD_S), node.kill()))
         node.run()
         await until(lambda: node.state == "STOPPED")
         killer.join()
@@ -556,7 +546,7 @@ def test_a_callback_that_returns_in_time_is_left_alone() -> None:
         strategy, feed = Resting(), Feed()
         node = await resting(strategy, feed)
         gate = threading.Event()
-        strategy.then = lambda: gate.wait(20)
+        strategy.then = lambda: gate.wait(GUARD_S)
 
         def kill() -> None:
             until_blocking(lambda: strategy.quotes >= 2)

@@ -8,16 +8,8 @@ import threading
 from typing import Any
 
 import workbench as wb
-from tests.node_fakes import (
-    OTHER,
-    PAIR,
-    Feed,
-    Watcher,
-    make_node,
-    run,
-    until,
-    until_running,
-)
+from tests.node_fakes import OTHER, PAIR, Feed, Watcher, make_node, run
+from tests.waiting import until, until_running
 from workbench.runtime import senders
 
 

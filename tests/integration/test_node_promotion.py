@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import GUARD_S
+from tests.waiting import until
 from workbench.model.enums import OrderStatus
 from workbench.model.errors import ConfigError, LifecycleError
 from workbench.model.events import OrderDenied
@@ -109,14 +109,6 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-async def until(condition: Callable[[], Any], node: wb.TradingNode | None = None) -> None:
-    end = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        assert node is None or node.state in ("BUILT", "RUNNING"), node.fault
-        await asyncio.sleep(0.005)
 
 
 def play(place: Place, node: wb.TradingNode, act: Callable[[], Awaitable[None]]) -> None:

@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 import workbench as wb
-from tests.integration.test_node_promotion import (
-    ACCOUNT,
-    PAIR,
-    RULES,
-    Changed,
-    Desk,
-    Place,
-    play,
-    until,
-)
+from tests.integration.test_node_promotion import ACCOUNT, PAIR, RULES, Changed, Desk, Place, play
+from tests.waiting import until
 from workbench.model.enums import OrderStatus
 
 D = Decimal

@@ -22,8 +22,8 @@ from tests.integration.test_node_promotion import (
     Desk,
     Place,
     play,
-    until,
 )
+from tests.waiting import until
 from workbench.model.enums import OrderStatus
 from workbench.model.identifiers import AccountId, ClientOrderId
 from workbench.node.journal import JournalError, JournalKind

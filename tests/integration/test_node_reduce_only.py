@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import until
+from tests.waiting import until
 from workbench.model.enums import OrderStatus
 from workbench.venues import ExecutionSettings, InquirySettings, LinkSettings
 from workbench.venues.fake import FAKE, FakeVenue

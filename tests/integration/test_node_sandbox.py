@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import OTHER, PAIR, Watcher, run, simulated, until, until_running
+from tests.node_fakes import OTHER, PAIR, Watcher, run, simulated
+from tests.waiting import until, until_running
 from workbench.model.errors import ConfigError
 from workbench.node import ClockKind
 

@@ -13,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from tests.node_fakes import ROOT
+from tests.waiting import GUARD_S
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -42,11 +43,11 @@ def process(script: str) -> Generator[subprocess.Popen[str]]:
     )
     try:
         assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n", started.communicate(timeout=60)
+        assert started.stdout.readline() == "ready\n", started.communicate(timeout=GUARD_S)
         yield started
     finally:
         started.kill()
-        started.communicate(timeout=60)
+        started.communicate(timeout=GUARD_S)
 
 
 STANDALONE = """
@@ -77,7 +78,7 @@ say("end")
 def test_a_signal_stops_a_standalone_node_gracefully(number: signal.Signals) -> None:
     with process(STANDALONE) as running:
         running.send_signal(number)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.split("\n")[:-1] == [
             "on_stop",
             "SIM-EXEC disconnected",
@@ -116,7 +117,7 @@ def test_a_second_interrupt_breaks_off_a_callback_that_hangs() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.5)
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.split("\n")[:-1] == ["interrupted", "SIM-EXEC disconnected", "STOPPED"], err
         assert running.returncode == 0, err
 
@@ -127,7 +128,7 @@ def test_a_second_termination_ends_the_process() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.5)
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=60)
+        running.communicate(timeout=GUARD_S)
         assert running.returncode == -signal.SIGTERM
 
 
@@ -156,7 +157,7 @@ def test_a_second_interrupt_cuts_a_slow_stop_short() -> None:
         assert running.stdout is not None
         assert running.stdout.readline() == "slow\n"
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.split("\n")[:-1] == ["STOPPED", "FEED"], err
 
 
@@ -167,7 +168,7 @@ def test_a_signal_that_was_ignored_stays_ignored() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.5)
         running.send_signal(signal.SIGTERM)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.endswith("end\n"), err
 
 
@@ -198,7 +199,7 @@ def test_an_embedded_node_installs_no_handler_and_survives_an_interrupted_cell()
     """
     with process(script) as running:
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.split("\n")[:-1] == ["cell interrupted", "RUNNING", "end"], err
 
 
@@ -220,5 +221,5 @@ def test_a_node_on_its_own_thread_installs_no_handler() -> None:
     """
     with process(script) as running:
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=GUARD_S)
         assert out.split("\n")[:-1] == ["RUNNING", "end"], err

@@ -7,17 +7,8 @@ import time
 from typing import Any
 
 import workbench as wb
-from tests.node_fakes import (
-    OTHER,
-    PAIR,
-    Feed,
-    Watcher,
-    make_node,
-    run,
-    simulated,
-    until,
-    until_running,
-)
+from tests.node_fakes import OTHER, PAIR, Feed, Watcher, make_node, run, simulated
+from tests.waiting import until, until_running
 from workbench.model.events import LoopStalled
 from workbench.runtime.eventlog import RecordKind
 

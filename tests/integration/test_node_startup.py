@@ -21,9 +21,8 @@ from tests.node_fakes import (
     forever,
     make_node,
     run,
-    until,
-    until_running,
 )
+from tests.waiting import until, until_running
 from workbench.engines.clients import VenueState
 from workbench.model.enums import OrderStatus, OrderType, TimeInForce
 from workbench.model.identifiers import VenueOrderId

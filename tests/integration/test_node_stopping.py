@@ -22,9 +22,8 @@ from tests.node_fakes import (
     nothing,
     run,
     simulated,
-    until,
-    until_running,
 )
+from tests.waiting import until, until_running
 from workbench.jupyter.shutdown import stop_all
 from workbench.model.events import TimeEvent
 

@@ -12,18 +12,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.node_fakes import (
-    Feed,
-    Market,
-    Trader,
-    Watcher,
-    forever,
-    make_node,
-    run,
-    until,
-    until_blocking,
-    until_running,
-)
+from tests.node_fakes import Feed, Market, Trader, Watcher, forever, make_node, run
+from tests.waiting import GUARD_S, until, until_blocking, until_running
 from workbench.model.errors import ConfigError, LifecycleError, ThreadError
 from workbench.node.waiting import call_on, wait_for
 from workbench.runtime import senders
@@ -309,13 +299,13 @@ def test_a_loop_that_does_not_answer_gives_the_last_snapshot_and_calls_an_error(
 
     def hold() -> None:
         busy.set()
-        release.wait(20)
+        release.wait(GUARD_S)
 
     assert node._session is not None  # pyright: ignore
     loop = node._session.loop  # pyright: ignore
     assert loop is not None
     loop.call_soon_threadsafe(hold)
-    busy.wait(20)
+    busy.wait(GUARD_S)
     shown = node.fills()
     assert shown.equals(made)
     assert shown.attrs["as_of_ns"] > 0

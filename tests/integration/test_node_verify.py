@@ -18,6 +18,7 @@ import workbench as wb
 from tests.integration import test_node_promotion as promotion
 from tests.node_fakes import PAIR, ROOT, Feed
 from tests.verifying import Busy, market_data, replayed
+from tests.waiting import GUARD_S, until
 from workbench.node.promotion import points
 from workbench.node.verification import Verification, verify
 
@@ -267,13 +268,6 @@ def test_other_strategies_than_ran_are_refused_by_name(tmp_path: Path) -> None:
 
 
 # --- the live clock -----------------------------------------------------------------------------
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 30.0
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        await asyncio.sleep(0.002)
 
 
 class Life:
@@ -554,7 +548,7 @@ def test_a_node_on_a_thread_of_its_own_is_verified_from_outside(tmp_path: Path) 
     life = Life(tmp_path, Busy(seed=6))
     life.node.build()
     life.node.run(thread=True)
-    end = time.monotonic() + 30
+    end = time.monotonic() + GUARD_S
     while life.node.phase != "running" and time.monotonic() < end:
         time.sleep(0.01)
     for number in range(200):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.integration.test_node_journal import until
 from tests.node_fakes import PAIR, ROOT, Feed
+from tests.waiting import until
 from workbench.model.commands import SubmitOrder
 from workbench.node.journal import Journal
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.notebooks.kernels import GUARD_S, Kernel
+from tests.notebooks.kernels import Kernel
+from tests.waiting import GUARD_S
 
 
 class FrontEnd(Kernel):

@@ -19,7 +19,8 @@ import nbclient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 
-GUARD_S = 60.0  # against hanging; no test is decided by it
+from tests.waiting import GUARD_S
+
 _END_S = 20.0  # for an end by itself; a server gives less
 _NAME = "workbench-test"
 _STACKS = """

@@ -28,7 +28,8 @@ import pytest
 pytest.importorskip("ccxt", reason="ccxt is not installed; the extra `ccxt` brings it")
 pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exchange` brings it")
 
-from tests.notebooks.kernels import GUARD_S, Kernel
+from tests.notebooks.kernels import Kernel
+from tests.waiting import GUARD_S
 
 ROOT = Path(__file__).parents[2]
 D = Decimal

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebooks.kernels import GUARD_S, environment
+from tests.notebooks.kernels import environment
+from tests.waiting import GUARD_S
 
 pexpect = pytest.importorskip("pexpect")  # where there are terminals
 

@@ -8,14 +8,8 @@ from collections.abc import Callable
 import pytest
 
 import workbench as wb
-from tests.node_fakes import (
-    Feed,
-    Watcher,
-    make_node,
-    run,
-    until,
-    until_running,
-)
+from tests.node_fakes import Feed, Watcher, make_node, run
+from tests.waiting import until, until_running
 from workbench.runtime import senders
 
 STATES = ("CREATED", "BUILT", "RUNNING", "STOPPING", "STOPPED", "DISPOSED")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 import workbench as wb
-from tests.node_fakes import Feed, Watcher, in_another_process, make_node, run, until, until_running
+from tests.node_fakes import Feed, Watcher, in_another_process, make_node, run
+from tests.waiting import until, until_running
 from workbench.node.log_tail import LINES, LogTail
 
 

@@ -13,17 +13,8 @@ import msgspec
 import pytest
 
 import workbench as wb
-from tests.node_fakes import (
-    PAIR,
-    Feed,
-    Market,
-    Trader,
-    make_node,
-    run,
-    simulated,
-    until,
-    until_running,
-)
+from tests.node_fakes import PAIR, Feed, Market, Trader, make_node, run, simulated
+from tests.waiting import until, until_running
 from workbench.model.errors import BrokenOffError
 from workbench.model.identifiers import AccountId, ClientOrderId, StrategyId, Venue
 from workbench.node.shadow import Shadow

@@ -13,18 +13,8 @@ import msgspec
 import pytest
 
 import workbench as wb
-from tests.node_fakes import (
-    PAIR,
-    Feed,
-    Trader,
-    Watcher,
-    make_node,
-    run,
-    simulated,
-    until,
-    until_blocking,
-    until_running,
-)
+from tests.node_fakes import PAIR, Feed, Trader, Watcher, make_node, run, simulated
+from tests.waiting import until, until_blocking, until_running
 from workbench.model.errors import StrategyError
 from workbench.node.snapshot_taking import ENDED_ORDERS, FILLS, _Tables
 from workbench.node.snapshots import NodeSnapshot
@@ -224,19 +214,21 @@ def test_threads_that_look_all_the_time_meet_no_change_under_way() -> None:
     lookers = [threading.Thread(target=look) for _ in range(3)]
     for looker in lookers:
         looker.start()
-    node.build()
-    node.run(thread=True)
-    until_blocking(lambda: node.phase == "running")
-    for _ in range(300):
-        feed.client.quote(100.0)
-    until_blocking(lambda: strategy.count == 300)
-    node.stop()
-    node.dispose()
-    is_over.set()
-    for looker in lookers:
-        looker.join()
-    assert not errors
-    assert node.snapshot().counts.fills == 300
+    try:
+        node.build()
+        node.run(thread=True)
+        until_blocking(lambda: node.phase == "running")
+        for _ in range(100):
+            feed.client.quote(100.0)
+        until_blocking(lambda: strategy.count == 100)
+        node.stop()
+        node.dispose()
+    finally:  # else they would take the processor from all tests that follow
+        is_over.set()
+        for looker in lookers:
+            looker.join()
+        assert not errors
+    assert node.snapshot().counts.fills == 100
 
 
 class Failing(Watcher):

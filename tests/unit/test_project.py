@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import workbench
+from tests.waiting import GUARD_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -161,7 +162,7 @@ class Clone:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=GUARD_S,
             check=False,
         )
 
@@ -321,6 +322,6 @@ def test_runs_at_once_set_up_once(clone: Clone) -> None:
         for _ in range(3)
     ]
     for run in runs:
-        _, error = run.communicate(timeout=120)
+        _, error = run.communicate(timeout=GUARD_S)
         assert run.returncode == 0, error
     assert clone.actions() == ["venv", "install ."]

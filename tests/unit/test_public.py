@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
-
-GUARD_S = 60.0
+from tests.waiting import GUARD_S
 
 
 def in_a_process_of_its_own(code: str) -> str:

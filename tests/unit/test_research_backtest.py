@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import workbench as wb
+from tests.waiting import GUARD_S
 from workbench.runtime.eventlog import TRADING_KINDS
 
 BTC = wb.CurrencyPair.define("BTC/USD.SIM", price_increment="0.01", taker_fee="0.0001")
@@ -238,7 +239,7 @@ def test_a_backtest_runs_on_any_thread_and_inside_a_running_loop() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(60)
+    thread.join(GUARD_S)
 
     async def inside() -> None:
         run()

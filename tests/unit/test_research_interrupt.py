@@ -18,8 +18,8 @@ from contextlib import contextmanager
 import pytest
 
 import workbench as wb
+from tests.waiting import GUARD_S
 
-GUARD_S = 60.0
 PAIR = wb.CurrencyPair.define("BTC/USD.SIM", price_increment="0.01")
 
 PREAMBLE = """

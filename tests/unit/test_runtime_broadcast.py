@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import ConfigError, RunnerError
 from workbench.runtime import BroadcastChannel, Closed, Lagged
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def guarded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_S):
             await test
 
     asyncio.run(guarded())

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.data import Bar, BarType, BidAskBar, DataGap, Quote, Trade
 from workbench.model.enums import AggressorSide
 from workbench.model.errors import ConfigError
@@ -259,14 +260,14 @@ def test_a_parked_reader_is_woken_once_however_many_threads_put_at_the_same_time
         barrier = threading.Barrier(4)
 
         def put(barrier: threading.Barrier = barrier) -> None:
-            barrier.wait(30)
+            barrier.wait(GUARD_S)
             channel.put("x")
 
         threads = [threading.Thread(target=put) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(GUARD_S)
         assert wakes == [1]
     assert channel.depth == 200
 
@@ -294,7 +295,7 @@ def test_concurrent_puts_from_several_threads_lose_nothing_and_keep_each_produce
             elif not any(thread.is_alive() for thread in threads) and not channel.depth:
                 break
         for thread in threads:
-            thread.join(30)
+            thread.join(GUARD_S)
         assert channel.count_in == channel.count_out == producers * each
         for producer in range(producers):
             assert [n for p, n in taken if p == producer] == list(range(each))

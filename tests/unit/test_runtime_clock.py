@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import ConfigError
 from workbench.model.events import TimeEvent
 from workbench.runtime import LiveClock, SimulatedClock
@@ -184,7 +185,7 @@ def test_an_interval_must_be_positive(interval_ns: int) -> None:
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def guarded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_S):
             await test
 
     asyncio.run(guarded())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.node_fakes import until_blocking
+from tests.waiting import until_blocking
 from workbench.model.errors import BrokenOffError
 from workbench.runtime import handling
 from workbench.runtime.channels import Channels

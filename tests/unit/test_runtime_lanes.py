@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.runtime import Lane, LaneName, Lanes
 
 
@@ -96,7 +97,7 @@ def test_the_sentinel_ends_every_lanes_task_and_gathering_them_waits_for_it() ->
         await asyncio.sleep(0)
         assert not any(task.done() for task in tasks)
         lanes.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD_S):
             await asyncio.gather(*tasks)
         assert all(row.is_closed for row in lanes.statistics())
 
@@ -108,7 +109,7 @@ def test_a_lane_closed_before_its_task_began_ends_at_once() -> None:
         lane = Lane(LaneName.DATA, print)
         lane.close()
         lane.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD_S):
             await lane.run()
         assert lane.is_closed
 
@@ -129,7 +130,7 @@ def test_a_cancellation_ends_a_lane_and_it_can_be_run_again_on_another_loop() ->
         task = asyncio.ensure_future(lane.run())
         await asyncio.sleep(0)
         lane.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD_S):
             await task
 
     asyncio.run(cancelled())

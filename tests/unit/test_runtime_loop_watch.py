@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import ConfigError
 from workbench.runtime import (
     AsyncRunnerHandle,
@@ -74,7 +75,7 @@ def test_a_stall_is_reported_before_what_queued_up_meanwhile_is_handled(
         await task
 
     async def guarded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_S):
             await test()
 
     asyncio.run(guarded())
@@ -105,7 +106,7 @@ class ManualWatch:
         self.sent.set()
 
     def wait_for_a_beat(self) -> None:
-        assert self.sent.wait(60)
+        assert self.sent.wait(GUARD_S)
         self.sent.clear()
 
     def pass_time(self, seconds: float) -> None:
@@ -167,7 +168,7 @@ def test_the_watch_ends_by_itself_when_its_loop_is_closed() -> None:
     watch = LoopWatch(loop, print, time.perf_counter_ns, interval_s=0.001)
     watch.start()
     for thread in set(threading.enumerate()) - before:
-        thread.join(60)
+        thread.join(GUARD_S)
         assert not thread.is_alive()
     watch.stop()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import RunnerError
 from workbench.model.events import TimeEvent
 from workbench.runtime import (
@@ -25,8 +26,6 @@ from workbench.runtime import (
     SimulatedClock,
 )
 from workbench.runtime.senders import current
-
-GUARD_S = 60
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

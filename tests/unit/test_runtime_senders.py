@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import SenderError, WorkbenchError
 from workbench.runtime import (
     AsyncDataCommandSender,
@@ -74,7 +75,7 @@ def test_reading_a_sender_from_another_thread_than_the_one_that_bound_raises_and
     with runner.bound():
         thread = threading.Thread(target=read, name="elsewhere")
         thread.start()
-        thread.join(30)
+        thread.join(GUARD_S)
     assert len(errors) == 5
     assert all("'elsewhere'" in text and "on the same thread" in text for text in errors)
 
@@ -144,5 +145,5 @@ def test_a_sender_that_was_read_keeps_working_unbound_and_from_any_thread() -> N
         sender = get_exec_event_sender()
     thread = threading.Thread(target=sender.send, args=("fill",))
     thread.start()
-    thread.join(30)
+    thread.join(GUARD_S)
     assert runner.channels.execution_events.take() == "fill"

@@ -14,6 +14,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exch
 
 from workbench_exchange import RandomMarket
 
+from tests.waiting import GUARD_S
 from workbench.model.commands import DataKind
 from workbench.model.data import Bar, BarType, Quote
 from workbench.model.identifiers import InstrumentId
@@ -139,13 +140,13 @@ def test_quotes_and_trades_of_one_instrument_are_kept_apart(local_trial: Any) ->
             trades = Subscription(kind=DataKind.TRADES, **about)
             await datad.subscribe(quotes)
             await datad.subscribe(trades)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(GUARD_S):
                 while len({type(one) for one in notes.messages}) < 2:
                     await local_trial.move(D(101), D(102))
                     await asyncio.sleep(0.02)
             await datad.unsubscribe(trades)
             notes.messages.clear()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(GUARD_S):
                 while not notes.messages:
                     await local_trial.move(D(103), D(104))
                     await asyncio.sleep(0.02)

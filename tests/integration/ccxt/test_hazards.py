@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from workbench_ccxt.session import SILENCE_S
 
+from tests.waiting import until
 from workbench.model.commands import DataKind
 from workbench.model.data import Trade
 from workbench.model.enums import OrderSide, OrderStatus, OrderType, TimeInForce
@@ -42,12 +43,6 @@ def order(trial: Any, name: str, quantity: str = "1", price: str = "90") -> Orde
         ts_event=0,
         ts_init=0,
     )
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def test_numbers_are_exact_from_the_wire_to_the_report(local_trial: Any) -> None:

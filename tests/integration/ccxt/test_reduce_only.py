@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 import workbench as wb
 from tests.ccxt_trial import MONEY
+from tests.waiting import until
 from workbench.model.commands import SubmitOrder
 from workbench.model.enums import OrderStatus
 from workbench.node.journal import JournalKind
@@ -40,16 +40,6 @@ class Desk(wb.Strategy):
         made = self.orders.bracket(self.instrument_id, "buy", 2, stop_loss="90", take_profit="110")
         self.submit_order_list(made)
         return list(made)
-
-
-async def until(condition: Callable[[], object], node: wb.TradingNode) -> None:
-    """Wait until something holds; a guard against hanging, no measure."""
-    for _ in range(4000):
-        if condition():
-            return
-        assert node.state == "RUNNING", node.fault
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to be")
 
 
 def play(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 
 import workbench as wb
+from tests.waiting import until
 
 D = Decimal
 LIMITS = wb.RiskLimits(max_order_quantity=10, max_position=10, max_loss_per_day="1_000 USDT")
@@ -27,16 +26,6 @@ class Desk(wb.Strategy):
 
     def on_quote(self, quote: wb.Quote) -> None:
         self.quotes.append(quote)
-
-
-async def until(condition: Callable[[], object], node: wb.TradingNode) -> None:
-    """Wait until something holds; a guard against hanging, no measure."""
-    for _ in range(4000):
-        if condition():
-            return
-        assert node.state == "RUNNING", node.fault
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to be")
 
 
 def test_a_live_node_tells_how_far_the_exchange_is_from_its_simulation(

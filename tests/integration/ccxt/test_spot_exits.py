@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.integration.ccxt.test_reduce_only import LIMITS, until
+from tests.integration.ccxt.test_reduce_only import LIMITS
+from tests.waiting import until
 from workbench.model.enums import OrderStatus
 
 D = Decimal

@@ -32,6 +32,8 @@ from binance_sdk_spot.websocket_api.models import (
 )
 from workbench_exchange import LocalExchange, QuietMarket
 
+from tests.waiting import GUARD_S
+
 # The client itself uses what its libraries call deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -147,7 +149,7 @@ def test_the_user_stream_tells_of_orders_fills_and_balances(exchange: LocalExcha
     async def trial() -> list[Any]:
         other = client_of(exchange, "b")
         events: list[Any] = []
-        async with asyncio.timeout(60), socket_of(exchange, "a") as one:
+        async with asyncio.timeout(GUARD_S), socket_of(exchange, "a") as one:
             answer = await one.user_data_stream_subscribe_signature()
             answer.stream.on("message", events.append)
             reply = await one.order_place(
@@ -198,7 +200,7 @@ def test_market_streams_follow_the_book_and_the_trades(exchange: LocalExchange) 
         trades: list[Any] = []
         tops: list[Any] = []
         depths: list[Any] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_S):
             connection = await one.websocket_streams.create_connection()
             (await connection.trade(SYMBOL.lower())).on("message", trades.append)
             (await connection.book_ticker(SYMBOL.lower())).on("message", tops.append)

@@ -16,6 +16,8 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exch
 import ccxt.pro
 from workbench_exchange import LocalExchange, QuietMarket
 
+from tests.waiting import GUARD_S, until
+
 SYMBOL = "BTC/USDT"
 BOTH = {name: {"BTC": 10, "USDT": 1_000_000} for name in ("a", "b")}
 
@@ -48,7 +50,7 @@ def connected(exchange: LocalExchange, account: str = "a") -> Any:
 async def trading(**settings: Any) -> AsyncIterator[tuple[LocalExchange, Any, Any]]:
     """A quiet exchange with two accounts, and a client of each."""
     options = {"accounts": BOTH, "market": QuietMarket(), **settings}
-    async with asyncio.timeout(60), LocalExchange([SYMBOL], **options) as exchange:
+    async with asyncio.timeout(GUARD_S), LocalExchange([SYMBOL], **options) as exchange:
         one, other = connected(exchange, "a"), connected(exchange, "b")
         try:
             yield exchange, one, other
@@ -227,8 +229,3 @@ def test_an_order_whose_acknowledgement_is_lost_exists_all_the_same() -> None:
             assert found["status"] == "open"
 
     asyncio.run(trial())
-
-
-async def until(holds: Any) -> None:
-    while not holds():
-        await asyncio.sleep(0.005)

@@ -21,6 +21,7 @@ from workbench_exchange import (
 )
 
 from tests.integration.exchange.plain_client import ACCOUNTS, SYMBOL, clients_of
+from tests.waiting import GUARD_S
 from workbench.model.errors import ConfigError
 from workbench.runtime.clock import SimulatedClock
 
@@ -39,7 +40,7 @@ def lived(market: Market | None, seed: int = 1, steps: int = 50) -> list[Any]:
     found: list[Any] = []
 
     async def trial() -> None:
-        async with asyncio.timeout(60), exchange, clients_of(exchange) as (one,):
+        async with asyncio.timeout(GUARD_S), exchange, clients_of(exchange) as (one,):
             exchange.advance(steps)
             for symbol in ("BTCUSDT", "ETHUSDT"):
                 found.append(await one.public("depth", symbol=symbol))
@@ -65,7 +66,7 @@ def test_its_price_goes_on_after_a_restart_where_it_was() -> None:
 
     async def trial() -> None:
         exchange = LocalExchange(["BTC/USDT"], market=market, is_paced=False, accounts=ACCOUNTS)
-        async with asyncio.timeout(60), exchange, clients_of(exchange) as (one, _):
+        async with asyncio.timeout(GUARD_S), exchange, clients_of(exchange) as (one, _):
             exchange.advance(500)
             await one.order("BUY", "MARKET", quantity="0.01")
             last = float((await one.public("ticker/price", symbol=SYMBOL))["price"])
@@ -82,7 +83,7 @@ def test_its_price_goes_on_after_a_restart_where_it_was() -> None:
 def test_resting_orders_fill_when_the_market_comes_to_them() -> None:
     async def trial() -> None:
         exchange = LocalExchange(["BTC/USDT"], seed=2, is_paced=False, accounts=ACCOUNTS)
-        async with asyncio.timeout(60), exchange, clients_of(exchange) as (one, _):
+        async with asyncio.timeout(GUARD_S), exchange, clients_of(exchange) as (one, _):
             top = await one.public("ticker/bookTicker", symbol=SYMBOL)
             price = f"{float(top['bidPrice']):.2f}"
             order = await one.limit("BUY", "0.01", price)
@@ -121,7 +122,7 @@ def test_a_file_of_quotes_is_replayed_against_the_clients_orders(
         exchange = LocalExchange(
             ["BTC/USDT"], market=market, is_paced=False, accounts=ACCOUNTS
         )  # fmt: skip
-        async with asyncio.timeout(60), exchange, clients_of(exchange) as (one, _):
+        async with asyncio.timeout(GUARD_S), exchange, clients_of(exchange) as (one, _):
             book = await one.public("depth", symbol=SYMBOL)
             assert book["bids"] == [["100.00000000", "1.00000000"]]
             order = await one.limit("BUY", "0.5", "99.5")
@@ -153,7 +154,7 @@ def test_stored_trades_are_traded_again() -> None:
         exchange = LocalExchange(
             ["BTC/USDT"], market=ReplayMarket({SYMBOL: frame}), is_paced=False, accounts=ACCOUNTS
         )
-        async with asyncio.timeout(60), exchange, clients_of(exchange) as (one, _):
+        async with asyncio.timeout(GUARD_S), exchange, clients_of(exchange) as (one, _):
             order = await one.limit("BUY", "1", "99")
             exchange.advance(1)
             trades = await one.public("trades", symbol=SYMBOL)

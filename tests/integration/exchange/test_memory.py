@@ -32,6 +32,7 @@ from tests.integration.exchange.plain_client import (
     RefusedError,
     clients_of,
 )
+from tests.waiting import GUARD_S
 from workbench.cli import main
 from workbench.model.errors import ConfigError, LifecycleError
 
@@ -39,7 +40,7 @@ from workbench.model.errors import ConfigError, LifecycleError
 def test_a_restart_keeps_orders_fills_balances_and_keys_and_repeats_no_id() -> None:
     async def trial() -> None:
         async with (
-            asyncio.timeout(60),
+            asyncio.timeout(GUARD_S),
             LocalExchange(["BTC/USDT"], accounts=ACCOUNTS, market=QuietMarket()) as exchange,
             clients_of(exchange) as (one, other),
         ):
@@ -105,7 +106,7 @@ def test_on_a_thread_of_its_own_it_obeys_from_another_and_starts_again() -> None
     exchange = LocalExchange(["BTC/USDT"], accounts=ACCOUNTS, is_paced=False)
 
     async def trial() -> list[Any]:
-        async with asyncio.timeout(60), clients_of(exchange) as (one, _):
+        async with asyncio.timeout(GUARD_S), clients_of(exchange) as (one, _):
             exchange.inject("refuse", "time")
             with pytest.raises(Exception, match="429"):
                 await one.public("time")
@@ -127,7 +128,7 @@ def test_a_market_that_fails_is_not_silent(caplog: pytest.LogCaptureFixture) -> 
             raise RuntimeError("out of prices")
 
     async def trial() -> None:
-        async with asyncio.timeout(60), LocalExchange(["BTC/USDT"], market=Broken()):
+        async with asyncio.timeout(GUARD_S), LocalExchange(["BTC/USDT"], market=Broken()):
             while not caplog.records:
                 await asyncio.sleep(0.01)
 
@@ -187,7 +188,7 @@ def test_the_command_says_where_it_is_and_stops_cleanly_on_sigint(tmp_path: Path
     running = Process(tmp_path)
 
     async def trial() -> None:
-        async with asyncio.timeout(60), running.client("a") as one:
+        async with asyncio.timeout(GUARD_S), running.client("a") as one:
             await one.limit("BUY", "0.1", "40000")
 
     try:
@@ -196,7 +197,7 @@ def test_the_command_says_where_it_is_and_stops_cleanly_on_sigint(tmp_path: Path
         assert not any(secret in "".join(running.lines) for secret in [*secrets, running.token])
         asyncio.run(trial())
         running.process.send_signal(signal.SIGINT)
-        rest, _ = running.process.communicate(timeout=60)
+        rest, _ = running.process.communicate(timeout=GUARD_S)
         assert (running.process.returncode, rest) == (0, "stopped\n")
         assert not running.keys_file.exists()
     finally:
@@ -235,7 +236,11 @@ class Trial:
 
     async def live(self, running: Process, round_: int, after_s: float) -> None:
         """Trade until the process is killed."""
-        async with asyncio.timeout(60), running.client("a") as one, running.client("b") as other:
+        async with (
+            asyncio.timeout(GUARD_S),
+            running.client("a") as one,
+            running.client("b") as other,
+        ):
             trading = [
                 asyncio.create_task(self._trade(one, "a", "BUY", round_)),
                 asyncio.create_task(self._trade(other, "b", "SELL", round_)),
@@ -265,7 +270,11 @@ class Trial:
     async def check(self, running: Process) -> None:
         """Compare what is remembered with what was told, and with itself."""
         totals = {"BTC": Decimal(20), "USDT": Decimal(2_000_000)}
-        async with asyncio.timeout(120), running.client("a") as one, running.client("b") as other:
+        async with (
+            asyncio.timeout(GUARD_S),
+            running.client("a") as one,
+            running.client("b") as other,
+        ):
             for account, client in (("a", one), ("b", other)):
                 orders = await all_rows(client, "allOrders", "orderId", "orderId")
                 trades = await all_rows(client, "myTrades", "fromId", "id")

@@ -20,13 +20,14 @@ from tests.integration.exchange.plain_client import (
     RefusedError,
     clients_of,
 )
+from tests.waiting import GUARD_S
 
 
 @asynccontextmanager
 async def trading(**settings: Any) -> AsyncIterator[tuple[LocalExchange, PlainClient, PlainClient]]:
     options = {"accounts": ACCOUNTS, "market": QuietMarket(), **settings}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(GUARD_S),
         LocalExchange(["BTC/USDT"], **options) as exchange,
         clients_of(exchange) as (one, other),
     ):
@@ -258,7 +259,7 @@ def test_a_stop_to_buy_that_became_dearer_takes_what_the_balance_pays() -> None:
         }
         options = {"accounts": accounts, "market": QuietMarket()}
         async with (
-            asyncio.timeout(60),
+            asyncio.timeout(GUARD_S),
             LocalExchange(["BTC/USDT"], **options) as exchange,
             clients_of(exchange) as (one, other, third),
         ):

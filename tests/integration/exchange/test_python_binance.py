@@ -20,6 +20,8 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed; the extra `exch
 
 from workbench_exchange import LocalExchange, QuietMarket
 
+from tests.waiting import GUARD_S
+
 # The client itself uses what its libraries call deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -44,7 +46,7 @@ async def trading() -> AsyncIterator[tuple[LocalExchange, AsyncClient, AsyncClie
     """A quiet exchange with two accounts, and a client of each."""
     settings = {"accounts": BOTH, "market": QuietMarket()}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(GUARD_S),
         LocalExchange(["BTC/USDT"], **settings) as exchange,
         client_of(exchange, "a") as one,
         client_of(exchange, "b") as other,

@@ -22,6 +22,7 @@ from tests.integration.exchange.plain_client import (
     RefusedError,
     clients_of,
 )
+from tests.waiting import GUARD_S, until
 from workbench.runtime.clock import SimulatedClock
 
 
@@ -29,16 +30,11 @@ from workbench.runtime.clock import SimulatedClock
 async def trading(**settings: Any) -> AsyncIterator[tuple[LocalExchange, PlainClient, PlainClient]]:
     options = {"accounts": ACCOUNTS, "market": QuietMarket(), **settings}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(GUARD_S),
         LocalExchange(["BTC/USDT"], **options) as exchange,
         clients_of(exchange) as (one, other),
     ):
         yield exchange, one, other
-
-
-async def until(holds: Any) -> None:
-    while not holds():
-        await asyncio.sleep(0.005)
 
 
 def apply(side: dict[str, str], levels: list[list[str]]) -> None:

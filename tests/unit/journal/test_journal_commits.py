@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.journal import samples as s
+from tests.waiting import GUARD_S
 from workbench.node.journal import Journal, JournalError
-
-GUARD_S = 30  # against hanging; decides nothing
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.waiting import GUARD_S
 from workbench.model.events import TimeEvent
 from workbench.node.journal import Journal
 
 KILLS = 100
-GUARD_S = 60  # against hanging; decides nothing
 
 # Every record says which one it is. Some are waited for; each report is one write to the pipe.
 CHILD = """

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.errors import ConfigError
 from workbench.node.journal import JournalError, LeaseError, Leases
 from workbench.node.journal.lease import Lease, Times
 from workbench.node.journal.processes import ProcessId, is_gone, this_process
 
-GUARD_S = 60  # against hanging; decides nothing
 SECOND = 10**9
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.waiting import GUARD_S
 from workbench.model.commands import DataKind, RequestData, Subscribe
 from workbench.model.data import BarType
 from workbench.model.errors import ClientError, ConfigError, LifecycleError, RunnerError
@@ -77,7 +78,7 @@ def test_a_subscription_the_venue_refuses_is_a_fault_that_names_it() -> None:
         session.data.datad.subscribe = refuse  # pyright: ignore
         session.desk.subscribe_quotes(trial.instrument_id)
         with pytest.raises(ClientError, match=r"FAKE failed at subscribing to quotes of .*404"):
-            await asyncio.wait_for(session.data.run(), 60)
+            await asyncio.wait_for(session.data.run(), GUARD_S)
         with pytest.raises(ClientError, match="404"):
             await session.data.run()
 

@@ -14,12 +14,12 @@ import msgspec
 import pytest
 
 import workbench as wb
+from tests.waiting import GUARD_S
 from workbench.model.enums import OrderType
 from workbench.runtime.clock import SimulatedClock
 from workbench.venues import CredentialsError, VenueError
 from workbench.venues.fake import FAKE, FakeVenue
 
-GUARD_S = 20.0
 PAIR = wb.CurrencyPair.define(
     "BTC/USDT.FAKE", price_increment="0.01", quantity_increment="0.001", taker_fee="0.001"
 )
