@@ -524,7 +524,7 @@ def test_live_updates_that_come_while_the_history_is_awaited_are_neither_lost_no
             feed.client.trade(float(len(feed.client.sent)), live=False)
         node.run()
         client: Any = feed.client
-        await until(lambda: client.asked, "the history is asked for")
+        await until(lambda: client.asked, what="the history is asked for")
         assert client.asked[0].kind is c.DataKind.TRADES
         for _ in range(15):
             client.trade(float(len(client.sent)))
@@ -581,7 +581,7 @@ def test_bars_go_on_without_a_history_that_never_comes() -> None:
         node.build()
         node.run()
         client: Any = feed.client
-        await until(lambda: client.asked, "the history is asked for")
+        await until(lambda: client.asked, what="the history is asked for")
         for _ in range(5):
             client.trade(1.0)
         await until(lambda: len(strategy.seen) == 2)

@@ -18,6 +18,7 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("tenth", range(10))
 def test_nothing_is_lost_sent_twice_or_counted_twice_whatever_goes_wrong(
     tenth: int, repetitions: Callable[[int], int]

@@ -214,7 +214,7 @@ def test_a_callback_that_hangs_is_broken_off_and_the_cancels_go_out(thread: bool
 
         killer = on_thread(kill)
         feed.client.quote()
-        await until(lambda: node.state == "STOPPED", "stopped on the fault")
+        await until(lambda: node.state == "STOPPED", what="stopped on the fault")
         killer.join()
         assert (first[0].halted, first[0].queued, states) == (True, 3, ["halted"])
         report = report_of(node)

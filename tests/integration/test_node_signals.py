@@ -21,6 +21,7 @@ HEAD = """
 import asyncio, logging, os, signal, sys, time
 import workbench as wb
 from tests.node_fakes import *
+from tests.waiting import *
 
 def say(what):
     print(what, flush=True)

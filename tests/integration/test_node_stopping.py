@@ -201,7 +201,8 @@ def test_a_stream_that_does_not_end_is_reported_and_its_client_disconnected() ->
         assert "FEED disconnected" in log
         stubborn.is_released = True
         await until(
-            lambda: not any("stream" in t.get_name() for t in asyncio.all_tasks()), "stream ends"
+            lambda: not any("stream" in t.get_name() for t in asyncio.all_tasks()),
+            what="stream ends",
         )
         node.dispose()
 

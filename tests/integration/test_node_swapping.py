@@ -11,6 +11,7 @@ import pytest
 
 import workbench as wb
 from tests import node_fakes as f
+from tests.waiting import until, until_running
 from workbench.model.codec import decode, encode
 from workbench.model.errors import ConfigError, LifecycleError, ThreadError
 from workbench.model.events import StrategySwapped
@@ -90,9 +91,9 @@ def running(scenario: Scenario, *, thread: bool = False, **parameters: Any) -> N
         node = f.make_node(strategy, feed=feed, market=f.simulated(), stall_threshold_s=60.0)
         node.build()
         node.run(thread=thread)
-        await f.until_running(node)
+        await until_running(node)
         node.call(feed.client.quote, 100.0)
-        await f.until(lambda: len(node.fills()) == 1)
+        await until(lambda: len(node.fills()) == 1)
         await scenario(node, strategy, feed)
         await node.stop_async()
         node.dispose()
@@ -115,7 +116,7 @@ def test_the_next_signal_uses_the_new_code_and_everything_else_stays(thread: boo
         assert str(report).startswith(f"Signals-001 goes on with code {report.old} → {report.new}")
         assert strategy.average is average
         node.call(feed.client.quote, 101.0)
-        await f.until(lambda: len(node.fills()) == 2)
+        await until(lambda: len(node.fills()) == 2)
         assert strategy.average.value != seen
         assert node.call(strategy.position) is position
         assert position.quantity == 3
@@ -123,7 +124,7 @@ def test_the_next_signal_uses_the_new_code_and_everything_else_stays(thread: boo
         assert strategy.events[0] == "old fill"
         assert strategy.events[-2:] == ["new fill", "OrderFilled"]
         strategy.fired.clear()
-        await f.until(lambda: {"new", "plain"} <= set(strategy.fired))
+        await until(lambda: {"new", "plain"} <= set(strategy.fired))
         assert "old" not in strategy.fired
 
     running(scenario, thread=thread)
@@ -174,11 +175,11 @@ def test_callbacks_that_are_gone_are_not_called_and_new_ones_are() -> None:
         node.call(feed.client.quote, 5000.0)  # Signals would buy
         trade = wb.Trade(f.PAIR.id, 100.0, 1.0, wb.AggressorSide.BUYER, "T-1", now, now)
         node.call(feed.client.send, trade)
-        await f.until(lambda: strategy.trades == 1)
+        await until(lambda: strategy.trades == 1)
         assert len(node.orders()) == 2
         fills = len(strategy.events)
         node.call(strategy.submit_order, node.call(strategy.orders.market, f.PAIR.id, "buy", 1))
-        await f.until(lambda: len(node.fills()) == 2)
+        await until(lambda: len(node.fills()) == 2)
         assert len(strategy.events) == fills
 
     running(scenario)
@@ -217,7 +218,7 @@ def test_a_class_that_cannot_take_over_changes_nothing(kind: Any, said: str) -> 
         assert strategy.parameters == {"limit": 20_000.0}
         assert not node.core.log.records([RecordKind.SWAP])
         node.call(feed.client.quote, 30_000.0)
-        await f.until(lambda: len(node.fills()) == 2)
+        await until(lambda: len(node.fills()) == 2)
         assert strategy.events == ["old fill"] * 2
 
     running(scenario, limit=20_000.0)
@@ -284,7 +285,7 @@ def test_before_it_is_built_and_after_it_stopped_it_is_allowed_disposed_it_is_no
         node.build()
         node.swap_strategy("Lower-001", Signals)
         node.run()
-        await f.until_running(node)
+        await until_running(node)
         await node.stop_async()
         node.swap_strategy(strategy, Lower)
         assert len(node.core.log.records([RecordKind.SWAP])) == 2
@@ -338,9 +339,9 @@ def test_a_callback_of_the_node_cannot_do_it() -> None:
         Itself.node = node
         node.build()
         node.run()
-        await f.until_running(node)
+        await until_running(node)
         node.call(feed.client.quote)
-        await f.until(lambda: refused)
+        await until(lambda: refused)
         await node.stop_async()
         node.dispose()
 
@@ -367,7 +368,7 @@ def test_where_the_loop_does_not_answer_nothing_changes(monkeypatch: pytest.Monk
             node.swap_strategy(strategy, Lower)
         go_on.set()
         assert type(strategy) is Signals
-        await f.until(lambda: node.call(lambda: True))
+        await until(lambda: node.call(lambda: True))
         assert type(strategy) is Signals
 
     running(scenario, thread=True)
@@ -406,7 +407,7 @@ def test_a_reset_gives_an_equal_node_in_every_state(state: str) -> None:
             node.build()
         if state in ("RUNNING", "STOPPED", "DISPOSED"):
             node.run()
-            await f.until_running(node)
+            await until_running(node)
         if state in ("STOPPED", "DISPOSED"):
             await node.stop_async()
         if state == "DISPOSED":
@@ -421,7 +422,7 @@ def test_a_reset_gives_an_equal_node_in_every_state(state: str) -> None:
         assert [type(c) for c in made.core.data.clients] == [f.FeedClient]
         assert len(made.core.execution.clients) == 1
         made.run(thread=True)
-        await f.until_running(made)
+        await until_running(made)
         again = made.reset()
         assert (made.state, again.state) == ("DISPOSED", "CREATED")
         again.dispose()

@@ -59,7 +59,7 @@ def ticking(node, count=3):
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
 """

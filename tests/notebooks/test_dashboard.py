@@ -114,7 +114,7 @@ def began(page: FrontEnd, node: str) -> Cell:
     # It ends when the test says so, not after some time.
     busy = page.submit(
         "print('begun', flush=True)\n"
-        "guard = time.monotonic() + 50\n"
+        "guard = time.monotonic() + 120\n"
         "while not pathlib.Path('let go').exists() and time.monotonic() < guard:\n"
         "    time.sleep(0.01)\n"
         "print('end of the busy cell')"

@@ -121,14 +121,14 @@ def books():
 
 %node build
 %node run
-async with asyncio.timeout(60):
+async with asyncio.timeout(120):
     while node.phase != "running":
         assert node.fault is None, node.fault
         await asyncio.sleep(0.01)
 """
 
 DIES = """
-async with asyncio.timeout(60):
+async with asyncio.timeout(120):
     while True:
         held, there = strategy.position(), resting()
         if held is not None and len(there) == 2 and not node.core.cache.orders_in_flight():
