@@ -109,14 +109,14 @@ def test_stop_gives_up_after_its_timeout_and_the_node_goes_on_stopping() -> None
     done(
         """
         async def main():
-            async def slowly():
-                await asyncio.sleep(0.5)
-            node = make_node(feed=Feed(disconnect=slowly))
+            may_end = asyncio.Event()
+            node = make_node(feed=Feed(disconnect=may_end.wait), timeout_disconnection_s=60)
             node.build(); node.run()
             await until_running(node)
-            with pytest.raises(wb.WorkbenchError, match="did not stop within 0.05 s .phase: disco"):
-                node.stop(timeout_s=0.05)
+            with pytest.raises(wb.WorkbenchError, match="did not stop within 0.5 s .phase: disco"):
+                node.stop(timeout_s=0.5)
             assert node.state == "STOPPING"
+            may_end.set()
             await node.stop_async()
             node.dispose()
         """

@@ -290,6 +290,7 @@ def test_each_point_refuses_by_name(
         if spoil is not None:
             spoil(place, node, desk)
             await asyncio.sleep(0.05)
+            await until(lambda: node.stalls or point != "stalls", node)
         with pytest.raises(wb.PromotionError) as caught:
             await node.promote_async(confirm=ACCOUNT, rules=asked)
         checklist = caught.value.checklist

@@ -124,7 +124,7 @@ def test_a_feed_that_never_pauses_does_not_hold_up_the_start() -> None:
 
         thread = threading.Thread(target=flood)
         feed = Feed(connect=connect)
-        node = make_node(Watcher(), feed=feed, timeout_connection_s=0.3)
+        node = make_node(Watcher(), feed=feed)
         node.build()
         node.run()
         await until_running(node)
@@ -205,7 +205,10 @@ def test_without_reconciliation_no_strategy_starts(state: State, said: str) -> N
         log: list[str] = []
         strategy = Watcher()
         market = Market(state=state, log=log)
-        node = make_node(strategy, feed=Feed(log=log), market=market, timeout_reconciliation_s=0.1)
+        limit_s = 0.1 if state is hang else 60.0
+        node = make_node(
+            strategy, feed=Feed(log=log), market=market, timeout_reconciliation_s=limit_s
+        )
         fault = await fault_of(node)
         assert isinstance(fault, ReconciliationError)
         assert pytest.raises(ReconciliationError, match=said) is not None

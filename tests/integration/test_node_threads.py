@@ -288,13 +288,13 @@ def test_a_node_in_a_loop_is_stopped_and_looked_at_from_another_thread() -> None
 def test_a_loop_that_does_not_answer_gives_the_last_snapshot_and_calls_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workbench.node.views.ANSWER_S", 0.05)
-    monkeypatch.setattr("workbench.node.node._ANSWER_S", 0.05)
     strategy, feed = Trader(), Feed()
     node = on_thread(strategy, feed=feed)
     feed.client.quote()
     until_blocking(lambda: len(node.fills()) == 1)
     made = node.fills()
+    monkeypatch.setattr("workbench.node.views.ANSWER_S", 0.05)
+    monkeypatch.setattr("workbench.node.node._ANSWER_S", 0.05)
     release, busy = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -13,12 +13,13 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.identifiers import ClientOrderId
 from workbench.model.orders import Order
 from workbench.venues.connection import LinkState
-from workbench.venues.testing.session import VenueSession
+from workbench.venues.testing.session import GUARD_S, VenueSession
 from workbench.venues.testing.trial import CannotSteerError, VenueTrial
 
 Test = Callable[[VenueSession], Awaitable[None]]
 LOW, HIGH = Decimal(90), Decimal(110)
 """Prices far from a trial's market: what rests there is filled by the trial alone."""
+_STIR_S = 0.05
 
 
 def try_out(trial: VenueTrial, test: Test, *, has_orders: bool = True) -> None:
@@ -74,11 +75,11 @@ async def until_data(
     is_trade: bool = False,
 ) -> None:
     """Keep the market busy until so much data came."""
-    for _ in range(200):
+    for _ in range(int(GUARD_S / _STIR_S)):
         if len(session.desk.data) >= count:
             return
         await stir(trial, is_trade=is_trade)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(_STIR_S)
     raise AssertionError("no data came")
 
 
