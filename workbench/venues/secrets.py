@@ -45,18 +45,26 @@ class _Known:
     Nothing here is a plain variable that holds one: a traceback may show every variable.
     """
 
-    __slots__ = ("_each", "cut")
+    __slots__ = ("_each", "_made")
 
     def __init__(self) -> None:
         self._each: Callable[[], Iterator[str]] = ().__iter__
-        self.cut: Callable[[str], str] = str
+        # What cuts them out, and what it was made for: made when a text first needs it.
+        self._made: tuple[Callable[[], Iterator[str]], Callable[[str], str]] | None = None
 
     def add(self, value: str) -> None:
         """Cut a value out of texts from now on."""
-        longest_first = sorted({*self._each(), *_spellings(value)}, key=len, reverse=True)
-        if longest_first:
-            self._each = tuple(longest_first).__iter__
-            self.cut = partial(re.compile("|".join(map(re.escape, longest_first))).sub, HIDDEN)
+        if value not in self._each():
+            self._each = (*self._each(), *_spellings(value)).__iter__
+
+    def cut(self, text: str) -> str:
+        """Return a text that holds some without them; where two begin, the longer one is cut."""
+        made, each = self._made, self._each
+        if made is None or made[0] is not each:
+            longest_first = sorted({*each()}, key=len, reverse=True)
+            pattern = re.compile("|".join(map(re.escape, longest_first)))
+            made = self._made = each, partial(pattern.sub, HIDDEN)
+        return made[1](text)
 
     def is_in(self, text: str) -> bool:
         """Return whether a text holds one."""

@@ -244,9 +244,18 @@ def test_signatures_are_cut_out_where_they_are_named(text: str, clean: str) -> N
 def test_nothing_that_can_be_looked_at_holds_what_is_known(secret: Secret) -> None:
     from workbench.venues import secrets
 
-    shown = repr(vars(secrets)) + repr(secrets._known.cut) + repr(secrets._known._each)
+    assert redact(f"it is {VALUE}") == "it is ***"
+    shown = repr(vars(secrets)) + repr(secrets._known._made) + repr(secrets._known._each)
     assert VALUE not in shown
     assert secret.reveal() not in str([getattr(secrets._known, n) for n in dir(secrets._known)])
+
+
+def test_one_that_comes_later_is_cut_out_too_and_of_two_the_longer_one_whole() -> None:
+    first = Secret("begins-alike")
+    assert redact("begins-alike!") == "***!"
+    second = Secret("begins-alike-and-goes-on")
+    assert redact("begins-alike-and-goes-on, begins-alike") == "***, ***"
+    del first, second
 
 
 def test_a_secret_is_still_cut_out_when_nobody_has_it_any_more() -> None:
