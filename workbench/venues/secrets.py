@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import re
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -45,17 +46,20 @@ class _Known:
     Nothing here is a plain variable that holds one: a traceback may show every variable.
     """
 
-    __slots__ = ("_each", "_made")
+    __slots__ = ("_each", "_lock", "_made")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._each: Callable[[], Iterator[str]] = ().__iter__
         # What cuts them out, and what it was made for: made when a text first needs it.
         self._made: tuple[Callable[[], Iterator[str]], Callable[[str], str]] | None = None
 
     def add(self, value: str) -> None:
         """Cut a value out of texts from now on."""
-        if value not in self._each():
-            self._each = (*self._each(), *_spellings(value)).__iter__
+        with self._lock:
+            new = {*_spellings(value)}.difference(self._each())
+            if new:
+                self._each = (*self._each(), *new).__iter__
 
     def cut(self, text: str) -> str:
         """Return a text that holds some without them; where two begin, the longer one is cut."""
