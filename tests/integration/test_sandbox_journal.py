@@ -62,10 +62,10 @@ class Life:
         self.feed.client.quote(bid)
 
     async def move(self, bid: float) -> None:
-        """Let the market move, and wait until that is handled."""
+        """Let the market move, and wait until that is handled with all it causes."""
         self.quote(bid)
         await until(lambda: self.node.core.cache.quote(PAIR.id).bid == bid)  # type: ignore[union-attr]
-        await asyncio.sleep(0.02)
+        await until(lambda: not self.node.core.dispatcher.channels.depth)
 
     @property
     def exchange(self) -> Any:
