@@ -33,7 +33,11 @@ class Desk(wb.Strategy):
     """Sends what a test tells it to."""
 
     def on_start(self) -> None:
+        self.rejections: list[wb.OrderRejected] = []
         self.subscribe_quotes(PAIR.id)
+
+    def on_order_rejected(self, event: wb.OrderRejected) -> None:
+        self.rejections.append(event)
 
     def send(self, kind: str, side: str, quantity: Any, *prices: Any, **more: Any) -> wb.Order:
         order = getattr(self.orders, kind)(PAIR.id, side, quantity, *prices, **more)
@@ -217,6 +221,11 @@ def test_an_order_that_was_on_its_way_when_the_kernel_died_is_rejected(tmp_path:
     async def look(life: Life) -> None:
         (order,) = life.desk.cache.orders()
         assert order.status == "rejected"
+        (told,) = life.desk.rejections
+        assert (told.client_order_id, told.reason) == (
+            order.client_order_id,
+            "it was not sent: the node ended before it left",
+        )
         assert life.exchange.open_orders() == []
 
     second.play(look)
