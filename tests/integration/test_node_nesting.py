@@ -11,7 +11,6 @@ import asyncio, gc, sys, threading
 import pytest
 import workbench as wb
 from tests.node_fakes import *
-from tests.node_fakes import make_node
 from tests.waiting import until, until_running
 
 """

@@ -93,11 +93,11 @@ def test_what_a_strategy_sends_as_it_starts_promoted_is_not_cancelled(place: Pla
     second = place.node(again)
 
     async def then() -> None:
-        await until(lambda: again.stop_order is not None, second)
-        await asyncio.sleep(0.1)  # what would cancel it has had the time
         stop = again.stop_order
         assert stop is not None
         await until(lambda: stop.status is OrderStatus.EMULATED, second)
+        await asyncio.sleep(0.1)  # what would cancel it has had the time
+        assert stop.status is OrderStatus.EMULATED
         place.market.quote(PAIR.id, 119.99, 120.01)
         await until(lambda: stop.is_closed, second)
         assert stop.account_id == ACCOUNT

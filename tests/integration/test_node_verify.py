@@ -18,7 +18,7 @@ import workbench as wb
 from tests.integration import test_node_promotion as promotion
 from tests.node_fakes import PAIR, ROOT, Feed
 from tests.verifying import Busy, market_data, replayed
-from tests.waiting import GUARD_S, until
+from tests.waiting import until, until_blocking
 from workbench.node.promotion import points
 from workbench.node.verification import Verification, verify
 
@@ -548,9 +548,7 @@ def test_a_node_on_a_thread_of_its_own_is_verified_from_outside(tmp_path: Path) 
     life = Life(tmp_path, Busy(seed=6))
     life.node.build()
     life.node.run(thread=True)
-    end = time.monotonic() + GUARD_S
-    while life.node.phase != "running" and time.monotonic() < end:
-        time.sleep(0.01)
+    until_blocking(lambda: life.node.phase == "running")
     for number in range(200):
         life.feed.client.quote(100.0 + number % 7 / 100)
     found = checked(life.node)

@@ -65,7 +65,7 @@ class _Known:
         """Return a text that holds some without them; where two begin, the longer one is cut."""
         made, each = self._made, self._each
         if made is None or made[0] is not each:
-            longest_first = sorted({*each()}, key=len, reverse=True)
+            longest_first = sorted(each(), key=len, reverse=True)
             pattern = re.compile("|".join(map(re.escape, longest_first)))
             made = self._made = each, partial(pattern.sub, HIDDEN)
         return made[1](text)
